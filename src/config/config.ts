@@ -1,0 +1,58 @@
+// The checked config: what `read` + `resolve` make of the files, and all that the compile step needs to know.
+
+export const keyTypes = ['ec256', 'ec384', 'rsa2048', 'rsa3072', 'rsa4096', 'rsa8192'] as const
+export type KeyType = (typeof keyTypes)[number]
+
+export const lockPolicies = ['home', 'any'] as const
+export type LockPolicy = (typeof lockPolicies)[number]
+
+/** How the CA is shown control over the names. */
+export type Challenge = { readonly kind: 'webroot'; readonly webroot: string }
+
+/** One certificate with every option resolved: its own value, else that of `defaults`, else the built-in one. */
+export interface CertConfig {
+  readonly name: string
+  readonly domain: string
+  readonly extraDomainNames: readonly string[]
+  /** Directory URL as written (it feeds the hashes); null or '' is the module's `null`: Let's Encrypt. */
+  readonly server: string | null
+  readonly email: string | null
+  readonly keyType: KeyType
+  readonly group: string
+  readonly challenge: Challenge
+  /** Whole days, or null: a share of the lifetime decides. */
+  readonly validMinDays: number | null
+  readonly postRun: string
+  readonly reloadServices: readonly string[]
+  /** Absolute paths of PEM files with further roots to trust for the CA's own HTTPS. */
+  readonly caCertificates: readonly string[]
+  /** These feed the hashes only; other values are refused until their work is there. */
+  readonly dnsProvider: string | null
+  readonly ocspMustStaple: boolean
+  readonly csr: string | null
+  readonly profile: string | null
+  readonly extraLegoFlags: readonly string[]
+  readonly extraLegoRunFlags: readonly string[]
+  readonly extraLegoRenewFlags: readonly string[]
+}
+
+/** A file or folder that the config was read from, and how it looked then; `stamp` null: it was not there. */
+export interface ConfigSource {
+  readonly path: string
+  readonly stamp: string | null
+}
+
+export interface Config {
+  readonly sources: readonly ConfigSource[]
+  readonly maxConcurrentRenewals: number
+  readonly lockPolicy: LockPolicy
+  /** Seconds to wait for a slot, or null: as long as it takes. */
+  readonly lockTimeout: number | null
+  readonly useRoot: boolean
+  /** In byte order of the names. */
+  readonly certs: readonly CertConfig[]
+  /** What is to be said though the config holds: renamed options, one sentence each. */
+  readonly warnings: readonly string[]
+}
+
+export const letsEncrypt = 'https://acme-v02.api.letsencrypt.org/directory'

@@ -1,0 +1,88 @@
+// Every way to fail, with its exit status: the table of nixacme(1), EXIT STATUS, and the only place where a number is chosen.
+
+/** Exit statuses (sysexits.h names where one fits); `meaning` is the sentence of the manual. */
+export const exitStatuses = {
+  ok: { status: 0, meaning: 'done, or nothing to do' },
+  hook: { status: 1, meaning: "an operator's hook or a reload failed" },
+  usage: { status: 64, meaning: 'wrong use of the command line' },
+  data: { status: 65, meaning: 'stored data (state, account, key, job) cannot be read or is not ours' },
+  unavailable: { status: 69, meaning: 'the CA or the DNS cannot be reached or answers nonsense' },
+  bug: { status: 70, meaning: 'a fault of nixacme itself' },
+  lock: { status: 71, meaning: 'a lock cannot be taken' },
+  write: { status: 73, meaning: 'something cannot be written' },
+  later: {
+    status: 75,
+    meaning: 'not now: rate limited, waiting after failures, slot busy under --no-wait, or stopped by a signal',
+  },
+  refused: { status: 76, meaning: 'the CA refused, or what it sent is not the certificate that was asked for' },
+  permission: { status: 77, meaning: 'no permission' },
+  config: { status: 78, meaning: 'the config has faults' },
+} as const
+
+export type ErrorKind = Exclude<keyof typeof exitStatuses, 'ok'>
+
+/**
+ * The base of all errors that nixacme words itself. `message` is one sentence in lower case without a full stop;
+ * `hints` say what to do next, one line each.
+ */
+export class NixacmeError extends Error {
+  override readonly name: string = 'NixacmeError'
+  readonly kind: ErrorKind
+  readonly hints: readonly string[]
+
+  constructor(kind: ErrorKind, message: string, options: { hints?: readonly string[]; cause?: unknown } = {}) {
+    super(message, 'cause' in options ? { cause: options.cause } : {})
+    this.kind = kind
+    this.hints = options.hints ?? []
+  }
+
+  get exitStatus(): number {
+    return exitStatuses[this.kind].status
+  }
+}
+
+/** True for a Node.js system error with this code, e.g. `hasCode(e, 'ENOENT')`. */
+export const hasCode = (e: unknown, ...codes: string[]): e is NodeJS.ErrnoException =>
+  e instanceof Error && 'code' in e && typeof e.code === 'string' && codes.includes(e.code)
+
+/** The words of whatever was thrown, without a stack. */
+export const messageOf = (e: unknown): string => (e instanceof Error ? e.message : String(e))
+
+const systemWords: Record<string, string> = {
+  EACCES: 'permission denied',
+  EPERM: 'operation not permitted',
+  ENOSPC: 'no space left on device',
+  EDQUOT: 'disk quota exceeded',
+  EROFS: 'read-only file system',
+  ENOENT: 'no such file or directory',
+  ENOTDIR: 'not a directory',
+  EISDIR: 'is a directory',
+  ELOOP: 'a symbolic link stands where none may be',
+  EIO: 'input/output error',
+  EMFILE: 'too many open files',
+  EEXIST: 'already exists',
+}
+
+/** A system error in plain words ("permission denied"), else its message. */
+export const systemWord = (e: unknown): string =>
+  (e instanceof Error && 'code' in e && systemWords[String(e.code)]) || messageOf(e)
+
+/** Words a failure to write `path` and gives it its status: 77 for permission, 73 for the rest. */
+export function writeError(path: string, cause: unknown, hints: readonly string[] = []): NixacmeError {
+  if (cause instanceof NixacmeError) return cause
+  const kind = hasCode(cause, 'EACCES', 'EPERM') ? 'permission' : 'write'
+  const space = hasCode(cause, 'ENOSPC', 'EDQUOT') ? ['free some space and run again; nothing was changed'] : []
+  return new NixacmeError(kind, `cannot write '${path}': ${systemWord(cause)}`, { cause, hints: [...hints, ...space] })
+}
+
+/** Words a failure to read stored data at `path`: 77 for permission, 65 for the rest. */
+export function readError(path: string, cause: unknown, hints: readonly string[] = []): NixacmeError {
+  if (cause instanceof NixacmeError) return cause
+  const kind = hasCode(cause, 'EACCES', 'EPERM') ? 'permission' : 'data'
+  return new NixacmeError(kind, `cannot read '${path}': ${systemWord(cause)}`, { cause, hints })
+}
+
+/** For the `default` of a switch over a closed union: a new case does not compile until it is met. */
+export function unreachable(value: never): never {
+  throw new NixacmeError('bug', `unexpected value ${JSON.stringify(value)}`)
+}

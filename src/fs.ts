@@ -1,0 +1,89 @@
+// Small file-system helpers, all synchronous: the offline half is a short run of small files, and a sync call costs least.
+import * as fs from 'node:fs'
+import { dirname, join } from 'node:path'
+import { hasCode } from './errors.ts'
+
+/** `action()`, or undefined when the file (or a folder on its path) is not there. */
+export function orAbsent<T>(action: () => T): T | undefined {
+  try {
+    return action()
+  } catch (e) {
+    if (hasCode(e, 'ENOENT', 'ENOTDIR')) return undefined
+    throw e
+  }
+}
+
+/** The bytes of a file, or undefined when it is not there. */
+export const readIfThere = (path: string): Buffer | undefined => orAbsent(() => fs.readFileSync(path))
+
+/** Makes a rename or a new name in `dir` durable. */
+export function syncDir(dir: string): void {
+  const fd = fs.openSync(dir, fs.constants.O_RDONLY | fs.constants.O_DIRECTORY)
+  try {
+    fs.fsyncSync(fd)
+  } finally {
+    fs.closeSync(fd)
+  }
+}
+
+export interface FileMode {
+  /** Permission bits, e.g. 0o640: set whatever the umask says. */
+  readonly mode: number
+  /** Numeric group, or undefined to keep the one the system gives. */
+  readonly gid?: number | undefined
+}
+
+/**
+ * Creates `path`, which must not exist (never follows a link), with its mode and group set before the content, and syncs
+ * it. Throws the system's error; a half-written file is removed.
+ */
+export function writeNew(path: string, content: string | Uint8Array, { mode, gid }: FileMode): void {
+  const { O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW } = fs.constants
+  const fd = fs.openSync(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600)
+  try {
+    if (gid !== undefined && fs.fstatSync(fd).gid !== gid) fs.fchownSync(fd, -1, gid)
+    fs.fchmodSync(fd, mode)
+    fs.writeFileSync(fd, content)
+    fs.fsyncSync(fd)
+  } catch (e) {
+    fs.rmSync(path, { force: true })
+    throw e
+  } finally {
+    fs.closeSync(fd)
+  }
+}
+
+let temporaries = 0
+
+/** A name in `dir` that no other process and no other call uses; starts with a dot. */
+export const temporaryName = (dir: string, stem: string): string =>
+  join(dir, `.${stem}.${process.pid}-${++temporaries}.tmp`)
+
+/**
+ * Replaces `path` in one step: temporary file in the same folder, mode and group before content, synced, renamed. A
+ * reader sees the old file or the new one, and a failure leaves the old one. Throws the system's error.
+ */
+export function writeAtomically(path: string, content: string | Uint8Array, mode: FileMode): void {
+  const dir = dirname(path)
+  const temporary = temporaryName(dir, path.slice(dir.length + 1))
+  writeNew(temporary, content, mode)
+  try {
+    fs.renameSync(temporary, path)
+  } catch (e) {
+    fs.rmSync(temporary, { force: true })
+    throw e
+  }
+  syncDir(dir)
+}
+
+/** Creates a folder with exactly this mode and group when it is missing; one that is there is left as it is. */
+export function ensureDir(path: string, { mode, gid }: FileMode): void {
+  try {
+    fs.mkdirSync(path, { mode: 0o700 })
+  } catch (e) {
+    if (hasCode(e, 'EEXIST') && fs.statSync(path).isDirectory()) return
+    throw e
+  }
+  if (gid !== undefined && fs.statSync(path).gid !== gid) fs.chownSync(path, -1, gid)
+  fs.chmodSync(path, mode)
+}

@@ -1,0 +1,122 @@
+// The world outside, gathered once: nobody else reads process.env, the clock, the ids, or ends the process.
+import * as fs from 'node:fs'
+import { createRequire } from 'node:module'
+import { hasCode } from './errors.ts'
+
+export interface Output {
+  /** Writes all of `text` before it returns; a reader that went away is ignored. */
+  write(text: string): void
+  readonly isTerminal: boolean
+  /** Columns of the terminal, 80 where unknown. */
+  readonly columns: number
+}
+
+export interface Identity {
+  readonly uid: number
+  readonly gid: number
+}
+
+export interface Host {
+  readonly env: Readonly<Record<string, string | undefined>>
+  now(): Date
+  readonly pid: number
+  readonly identity: Identity
+  readonly stdout: Output
+  readonly stderr: Output
+  /** True when stderr goes to the systemd journal: $JOURNAL_STREAM names the device and inode of fd 2 (systemd.exec(5)). */
+  readonly stderrIsJournal: boolean
+  /** Aborted by SIGTERM, SIGINT or SIGHUP, with the signal's name as reason. The first use installs the handlers. */
+  readonly interrupted: AbortSignal
+  /** The command line that starts this program anew: executable, its own flags, script. */
+  readonly self: readonly string[]
+  /** The release's date; a clock that reads less is wrong. */
+  readonly builtAt: Date
+  /** Everything there is to read on file descriptor `fd`. */
+  readAll(fd: number): string
+  /** Gives up root for good. The groups replace the supplementary ones. */
+  become(identity: Identity, groups: readonly number[]): void
+}
+
+declare const NIXACME_BUILT_AT: string | undefined
+
+function output(fd: number): Output {
+  let terminal: boolean | undefined
+  const isTerminal = () => {
+    if (terminal === undefined) {
+      // node:tty loads the network stack: ask it only about devices.
+      terminal = isCharacterDevice(fd) && (createRequire(import.meta.url)('node:tty').isatty(fd) as boolean)
+    }
+    return terminal
+  }
+  return {
+    write(text) {
+      let rest = Buffer.from(text)
+      while (rest.length > 0) {
+        try {
+          rest = rest.subarray(fs.writeSync(fd, rest))
+        } catch (e) {
+          if (hasCode(e, 'EPIPE', 'EBADF')) return
+          if (!hasCode(e, 'EAGAIN')) throw e
+          Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5)
+        }
+      }
+    },
+    get isTerminal() {
+      return isTerminal()
+    },
+    get columns() {
+      return (isTerminal() && process.stdout.columns) || 80
+    },
+  }
+}
+
+function isCharacterDevice(fd: number): boolean {
+  try {
+    return fs.fstatSync(fd).isCharacterDevice()
+  } catch {
+    return false
+  }
+}
+
+function isJournal(fd: number, journalStream: string | undefined): boolean {
+  if (!journalStream) return false
+  try {
+    const { dev, ino } = fs.fstatSync(fd, { bigint: true })
+    return journalStream === `${dev}:${ino}`
+  } catch {
+    return false
+  }
+}
+
+export function systemHost(): Host {
+  let interrupted: AbortSignal | undefined
+  return {
+    env: process.env,
+    now: () => new Date(),
+    pid: process.pid,
+    get identity() {
+      return { uid: process.geteuid?.() ?? 0, gid: process.getegid?.() ?? 0 }
+    },
+    stdout: output(1),
+    stderr: output(2),
+    stderrIsJournal: isJournal(2, process.env['JOURNAL_STREAM']),
+    get interrupted() {
+      if (!interrupted) {
+        const controller = new AbortController()
+        for (const name of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(name, () => controller.abort(name))
+        interrupted = controller.signal
+      }
+      return interrupted
+    },
+    get self() {
+      return [process.execPath, ...process.execArgv, process.argv[1] ?? '']
+    },
+    builtAt: new Date(typeof NIXACME_BUILT_AT === 'string' ? NIXACME_BUILT_AT : 0),
+    readAll: (fd) => fs.readFileSync(fd, 'utf8'),
+    become({ uid, gid }, groups) {
+      process.setgroups?.([...groups])
+      process.setgid?.(gid)
+      process.setuid?.(uid)
+    },
+  }
+}

@@ -1,0 +1,164 @@
+// A job is all that the run phase needs to know of one certificate: made from the config by `compile`, kept as
+// `<jobs>/<cert>.json`, read by `renew` with a light check (the strict one was the config's).
+import {
+  type CertConfig,
+  type Challenge,
+  type Config,
+  type ConfigSource,
+  type KeyType,
+  type LockPolicy,
+  letsEncrypt,
+} from '../config/config.ts'
+import { messageOf, NixacmeError, readError } from '../errors.ts'
+import { readIfThere } from '../fs.ts'
+import { accountHash, certDirHash, domainHash, keyName, noEmail } from './identity.ts'
+import { aLabels } from './names.ts'
+import { type CertPaths, certPaths, jobPath, type Roots } from './paths.ts'
+import { assignSlots, byBytes } from './slots.ts'
+
+export const jobVersion = 1
+
+export interface Job {
+  readonly version: typeof jobVersion
+  readonly cert: string
+  readonly domain: string
+  /** The identifiers of the order: domain first, then the extra names, as A-labels in lower case, duplicates dropped. */
+  readonly names: readonly string[]
+  readonly directoryUrl: string
+  readonly email: string | null
+  readonly keyType: KeyType
+  readonly group: string
+  readonly useRoot: boolean
+  readonly challenge: Challenge
+  readonly validMinDays: number | null
+  readonly postRun: string
+  readonly reloadServices: readonly string[]
+  readonly caCertificates: readonly string[]
+  /** `home` null: no limit. `timeout` in seconds, null: as long as it takes. */
+  readonly lock: {
+    readonly home: number | null
+    readonly slots: number
+    readonly policy: LockPolicy
+    readonly timeout: number | null
+  }
+  readonly keyName: string
+  readonly hashes: { readonly account: string; readonly certDir: string; readonly domain: string }
+  readonly sources: readonly ConfigSource[]
+}
+
+/** Config → one job per certificate, in byte order of the names. Pure. */
+export function compile(config: Config): Job[] {
+  const slots = assignSlots(
+    config.certs.map((c) => c.name),
+    config.maxConcurrentRenewals,
+  )
+  const one = (c: CertConfig): Job => ({
+    version: jobVersion,
+    cert: c.name,
+    domain: c.domain,
+    names: aLabels([c.domain, ...c.extraDomainNames]),
+    directoryUrl: c.server || letsEncrypt,
+    email: c.email || null,
+    keyType: c.keyType,
+    group: c.group,
+    useRoot: config.useRoot,
+    challenge: c.challenge,
+    validMinDays: c.validMinDays,
+    postRun: c.postRun,
+    reloadServices: c.reloadServices,
+    caCertificates: c.caCertificates,
+    lock: {
+      home: slots.get(c.name) ?? null,
+      slots: Math.max(0, config.maxConcurrentRenewals),
+      policy: config.lockPolicy,
+      timeout: config.lockTimeout,
+    },
+    keyName: keyName(c.domain),
+    hashes: { account: accountHash(c), certDir: certDirHash(c), domain: domainHash(c) },
+    sources: config.sources,
+  })
+  return [...config.certs].sort((a, b) => byBytes(a.name, b.name)).map(one)
+}
+
+/** Where a job's files are. */
+export const pathsOf = (roots: Roots, job: Job): CertPaths =>
+  certPaths(roots, {
+    cert: job.cert,
+    keyName: job.keyName,
+    certDirHash: job.hashes.certDir,
+    accountHash: job.hashes.account,
+    directoryUrl: job.directoryUrl,
+    accountName: job.email ?? noEmail,
+  })
+
+/** The text of a job file. */
+export const renderJob = (job: Job): string => `${JSON.stringify(job, null, 2)}\n`
+
+/** What each field must be; the check is light, and complete enough that no later code meets a surprise. */
+const isString = (v: unknown) => typeof v === 'string'
+const isStrings = (v: unknown) => Array.isArray(v) && v.every(isString)
+const isNumberOrNull = (v: unknown) => v === null || typeof v === 'number'
+const isRecord = (v: unknown): v is Record<string, unknown> => typeof v === 'object' && v !== null && !Array.isArray(v)
+const hasStrings = (v: unknown, ...keys: string[]) => isRecord(v) && keys.every((k) => isString(v[k]))
+
+const fields: Record<keyof Job, (v: unknown) => boolean> = {
+  version: (v) => v === jobVersion,
+  cert: isString,
+  domain: isString,
+  names: (v) => isStrings(v) && (v as unknown[]).length > 0,
+  directoryUrl: (v) => isString(v) && URL.canParse(v as string),
+  email: (v) => v === null || isString(v),
+  keyType: isString,
+  group: isString,
+  useRoot: (v) => typeof v === 'boolean',
+  challenge: (v) => hasStrings(v, 'kind', 'webroot'),
+  validMinDays: isNumberOrNull,
+  postRun: isString,
+  reloadServices: isStrings,
+  caCertificates: isStrings,
+  lock: (v) =>
+    isRecord(v) &&
+    isNumberOrNull(v['home']) &&
+    typeof v['slots'] === 'number' &&
+    isString(v['policy']) &&
+    isNumberOrNull(v['timeout']),
+  keyName: (v) => isString(v) && !(v as string).includes('/'),
+  hashes: (v) => hasStrings(v, 'account', 'certDir', 'domain'),
+  sources: (v) => Array.isArray(v) && v.every((s) => hasStrings(s, 'path') && (s.stamp === null || isString(s.stamp))),
+}
+
+/**
+ * Reads `<jobs>/<cert>.json`. Undefined when there is none. Throws `data` (65) when it is not a job of this certificate
+ * and version, `permission` (77) when it may not be read.
+ */
+export function readJob(roots: Roots, cert: string): Job | undefined {
+  const path = jobPath(roots, cert)
+  const again = ["run 'nixacme apply' to write the jobs anew"]
+  let text: string | undefined
+  try {
+    text = readIfThere(path)?.toString()
+  } catch (e) {
+    throw readError(path, e)
+  }
+  if (text === undefined) return undefined
+  let value: unknown
+  try {
+    value = JSON.parse(text)
+  } catch (cause) {
+    throw new NixacmeError('data', `job file '${path}' is not JSON: ${messageOf(cause)}`, { cause, hints: again })
+  }
+  if (!isRecord(value)) throw new NixacmeError('data', `job file '${path}' holds no object`, { hints: again })
+  const wrong = Object.entries(fields).find(([key, ok]) => !ok(value[key]))?.[0]
+  if (wrong === 'version')
+    throw new NixacmeError(
+      'data',
+      `job file '${path}' has version ${JSON.stringify(value['version'])}, this nixacme reads ${jobVersion}`,
+      { hints: again },
+    )
+  if (wrong)
+    throw new NixacmeError('data', `job file '${path}' is not a job: '${wrong}' is missing or wrong`, { hints: again })
+  const job = value as unknown as Job
+  if (job.cert !== cert)
+    throw new NixacmeError('data', `job file '${path}' is the job of '${job.cert}', not of '${cert}'`, { hints: again })
+  return job
+}

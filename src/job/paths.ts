@@ -1,0 +1,87 @@
+// Where things are: the layout of contract 1.6 under the roots of DESIGN §4, in one place.
+import { join } from 'node:path'
+
+export interface Roots {
+  /** `/var/lib/acme` */
+  readonly state: string
+  /** `/run/acme` */
+  readonly runtime: string
+  /** `/var/lib/nixacme/jobs` */
+  readonly jobs: string
+}
+
+export const defaultRoots: Roots = { state: '/var/lib/acme', runtime: '/run/acme', jobs: '/var/lib/nixacme/jobs' }
+
+export interface CertPaths {
+  /** `<state>/.lego` */
+  readonly lego: string
+  /** `<state>/.lego/<cert>`: also the file that the per-certificate lock is taken on. */
+  readonly legoCert: string
+  /** `<state>/.lego/<cert>/<certDir>`: lego's certificates/ folder. */
+  readonly certificates: string
+  readonly key: string
+  readonly certificate: string
+  readonly issuer: string
+  readonly resource: string
+  readonly domainHash: string
+  /** Our own state of this certificate. */
+  readonly memory: string
+  /** `<state>/<cert>`: what services read. */
+  readonly out: string
+  readonly marker: string
+  /** `<state>/.lego/accounts` */
+  readonly accounts: string
+  /** `<state>/.lego/accounts/<accountHash>`: also the file that the per-account lock is taken on. */
+  readonly accountRoot: string
+  /** `<accountRoot>/<host[_port]>/<email>` */
+  readonly account: string
+  readonly accountJson: string
+  readonly accountKey: string
+}
+
+export interface PathNames {
+  readonly cert: string
+  readonly keyName: string
+  readonly certDirHash: string
+  readonly accountHash: string
+  /** The effective directory URL. */
+  readonly directoryUrl: string
+  /** The account's e-mail or its placeholder. */
+  readonly accountName: string
+}
+
+export function certPaths(roots: Roots, n: PathNames): CertPaths {
+  const lego = join(roots.state, '.lego')
+  const legoCert = join(lego, n.cert)
+  const certificates = join(legoCert, n.certDirHash)
+  const out = join(roots.state, n.cert)
+  const accounts = join(lego, 'accounts')
+  const accountRoot = join(accounts, n.accountHash)
+  const account = join(accountRoot, accountHost(n.directoryUrl), n.accountName)
+  return {
+    lego,
+    legoCert,
+    certificates,
+    key: join(certificates, `${n.keyName}.key`),
+    certificate: join(certificates, `${n.keyName}.crt`),
+    issuer: join(certificates, `${n.keyName}.issuer.crt`),
+    resource: join(certificates, `${n.keyName}.json`),
+    domainHash: join(certificates, 'domainhash.txt'),
+    memory: join(certificates, 'nixacme.json'),
+    out,
+    marker: join(out, 'renewed'),
+    accounts,
+    accountRoot,
+    account,
+    accountJson: join(account, 'account.json'),
+    accountKey: join(account, 'keys', `${n.accountName}.key`),
+  }
+}
+
+/** lego's folder of a CA: host, and port where the URL names one, joined by an underscore. */
+const accountHost = (directoryUrl: string): string => new URL(directoryUrl).host.replaceAll(':', '_')
+
+/** `/run/acme/<n>.lock` */
+export const slotPath = (roots: Roots, slot: number): string => join(roots.runtime, `${slot}.lock`)
+
+export const jobPath = (roots: Roots, cert: string): string => join(roots.jobs, `${cert}.json`)
