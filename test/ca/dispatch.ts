@@ -1,0 +1,62 @@
+// From a request to the right answer of an honest CA.
+import { signedByAccount, signedByKey } from './access.ts'
+import { account, newAccount, orders } from './accounts.ts'
+import { type Answer, jsonAnswer, problemAnswer } from './answer.ts'
+import type { CertificateFlaw } from './authority.ts'
+import { authz, challenge } from './authorizations.ts'
+import { certificate, finalize, newOrder, order } from './orders.ts'
+import { malformed, notFound, Problem } from './problem.ts'
+import type { RequestKind } from './routes.ts'
+import type { PlainRequest } from './server.ts'
+import type { Call, World } from './world.ts'
+
+export interface RoutedRequest extends PlainRequest {
+  readonly kind: RequestKind
+  /** The number in the path. */
+  readonly id: number
+  readonly url: string
+  readonly nonceIsGood: boolean
+}
+
+type Endpoint = (world: World, call: Call) => Answer | Promise<Answer>
+
+const endpoints = { account, orders, newOrder, order, finalize, authz, challenge, certificate } satisfies Partial<
+  Record<RequestKind, Endpoint>
+>
+
+/** Never throws a `Problem`: a refusal is an answer too. */
+export async function dispatch(world: World, request: RoutedRequest): Promise<Answer> {
+  const { kind, id, method, userAgent } = request
+  try {
+    if (!userAgent) throw malformed('User-Agent is missing') // RFC 8555 section 6.1
+    if (kind === 'unknown') throw notFound('resource')
+    if (kind === 'directory' || kind === 'newNonce') return unsigned(world, method, kind)
+    if (method !== 'POST') throw new Problem(405, 'malformed', 'this resource is for POST only')
+    if (kind === 'newAccount') return newAccount(world, signedByKey(request))
+    const endpoint: Endpoint = endpoints[kind]
+    return await endpoint(world, { id, ...signedByAccount(request, world.store, world.urls.account) })
+  } catch (e) {
+    if (e instanceof Problem) return problemAnswer(e.document)
+    throw e
+  }
+}
+
+/** A certificate download with `flaw`; every other request, and a refused one, as it is. */
+export async function dispatchFlawed(world: World, request: RoutedRequest, flaw: CertificateFlaw): Promise<Answer> {
+  const answer = await dispatch(world, request)
+  if (request.kind !== 'certificate' || answer.status !== 200) return answer
+  const { issued } = world.store.certificates.get(request.id)
+  return { ...answer, body: await world.authority.flawed(issued, flaw) }
+}
+
+function unsigned({ urls, settings }: World, method: string, kind: 'directory' | 'newNonce'): Answer {
+  if (method !== 'GET' && method !== 'HEAD') throw new Problem(405, 'malformed', 'this resource is for GET')
+  if (kind === 'newNonce') return { status: method === 'HEAD' ? 200 : 204, headers: {}, body: '' }
+  const meta = { ...(settings.terms && { termsOfService: urls.terms }), externalAccountRequired: false }
+  return jsonAnswer(200, {
+    newNonce: urls.newNonce,
+    newAccount: urls.newAccount,
+    newOrder: urls.newOrder,
+    meta,
+  })
+}
