@@ -1,0 +1,78 @@
+// `nixacme check`: judges the config, all faults at once. Reads it as every command does, so what holds here holds there.
+import { resolve } from 'node:path'
+import type { CertConfig, Config } from '../config/config.ts'
+import { ConfigError, sayFaults } from '../config/faults.ts'
+import { loadConfig } from '../config/load.ts'
+import { dropInDir } from '../config/sources.ts'
+import { exitStatuses } from '../errors.ts'
+import type { Host } from '../host.ts'
+import { aLabels } from '../job/names.ts'
+import { type Log, printable } from '../log.ts'
+
+export interface CheckOptions {
+  readonly config: string
+  /** Whether the path was named by the user. */
+  readonly explicitConfig: boolean
+  readonly json: boolean
+}
+
+/**
+ * A line for each certificate and a summary on stdout, or one object with `json`; faults and warnings on stderr. Gives
+ * the exit status: 0, 78, or 77 when a file may not be read.
+ */
+export async function check(
+  { config: path, explicitConfig, json }: CheckOptions,
+  host: Host,
+  log: Log,
+): Promise<number> {
+  const result = judge(path, explicitConfig)
+  const failed = result instanceof ConfigError
+  for (const warning of result.warnings) log.warning(warning)
+  if (failed) sayFaults(log, result)
+  if (json) {
+    const { faults, certs } = failed ? { faults: result.faults, certs: [] } : { faults: [], certs: result.certs }
+    const answer = { ok: !failed, faults, warnings: result.warnings, certs: certs.map(asJson) }
+    host.stdout.write(`${JSON.stringify(answer, null, 2)}\n`)
+  } else if (!failed) host.stdout.write(summary(result, dropInDir(resolve(path))))
+  return failed ? result.exitStatus : exitStatuses.ok.status
+}
+
+function judge(path: string, explicit: boolean): Config | ConfigError {
+  try {
+    return loadConfig(path, explicit)
+  } catch (e) {
+    if (e instanceof ConfigError) return e
+    throw e
+  }
+}
+
+function summary(config: Config, dir: string): string {
+  const read = config.sources.filter(({ path, stamp }) => stamp !== null && path !== dir).map(({ path }) => path)
+  const dropIns = read.length - 1
+  const certs = config.certs.length
+  const certificates = certs === 1 ? '1 certificate' : `${certs === 0 ? 'no' : certs} certificates`
+  const more = dropIns === 0 ? '' : ` and ${dropIns === 1 ? '1 file' : `${dropIns} files`} in ${dir}`
+  return `${config.certs.map(line).join('')}${read[0]}${more}: ${certificates}, no faults\n`
+}
+
+function line(cert: CertConfig): string {
+  const names = aLabels([cert.domain, ...cert.extraDomainNames]).join(' ')
+  const ca = cert.server ? ` from ${cert.server}` : ''
+  return `${printable(`${cert.name}: ${names}; ${cert.keyType}${ca}, challenges in ${cert.challenge.webroot}`)}\n`
+}
+
+/** Without postRun: hooks now and then hold what is nobody's business. */
+const asJson = (cert: CertConfig) => ({
+  name: cert.name,
+  domain: cert.domain,
+  extraDomainNames: cert.extraDomainNames,
+  names: aLabels([cert.domain, ...cert.extraDomainNames]),
+  server: cert.server,
+  email: cert.email,
+  keyType: cert.keyType,
+  group: cert.group,
+  challenge: cert.challenge,
+  validMinDays: cert.validMinDays,
+  reloadServices: cert.reloadServices,
+  caCertificates: cert.caCertificates,
+})

@@ -1,0 +1,108 @@
+// What options mean together: the assertions of the module (contract 1.4, 2.2) and our own, each a sentence at its place.
+import { aLabel } from '../job/names.ts'
+import type { Findings, Place } from './faults.ts'
+import type { RawSection } from './merge.ts'
+import type { Complete, certificate, global } from './options.ts'
+import { placeOf, type Section } from './section.ts'
+import { certName, domain as wrongDomain } from './syntax.ts'
+
+type Resolved = Complete<typeof certificate>
+
+/** A certificate after its defaults came in. */
+export interface Candidate {
+  readonly name: string
+  readonly raw: RawSection
+  readonly defaults: RawSection
+  readonly options: Resolved
+  /** Of its own or inherited: there, but wrong. */
+  readonly faulty: ReadonlySet<string>
+}
+
+const challengeOptions = ['dnsProvider', 'webroot', 'listenHTTP', 's3Bucket'] as const
+
+/** The terms are asked for where there is something to order. */
+export function assertTerms(section: Section<typeof global>, certs: number, findings: Findings): void {
+  if (certs === 0 || section.values.acceptTerms === true || section.faulty.has('acceptTerms')) return
+  findings.fault(
+    placeOf(section.raw, 'acceptTerms'),
+    "the CA's terms of service must be accepted",
+    "read them (Let's Encrypt: https://letsencrypt.org/repository/) and set acceptTerms = true",
+  )
+}
+
+export function assertCertificate(cert: Candidate, findings: Findings): void {
+  assertName(cert, findings)
+  assertOneChallenge(cert, findings)
+  assertWildcards(cert, findings)
+  assertCsr(cert, findings)
+  warnOfRepeatedNames(cert, findings)
+}
+
+function assertName({ name, raw, options, faulty }: Candidate, findings: Findings): void {
+  const wrong = certName(name)
+  if (wrong !== undefined) {
+    const hint = name.includes('*')
+      ? `set domain = ${JSON.stringify(name)} in a certificate with another name`
+      : "choose another name, and say with 'domain' what the certificate is for"
+    findings.fault(raw.place, wrong, hint)
+  } else if (options.domain === null && !faulty.has('domain')) {
+    const noDomain = wrongDomain(name)
+    if (noDomain !== undefined)
+      findings.fault(raw.place, noDomain, "the certificate's name is its first name too, unless 'domain' is set")
+  }
+}
+
+/** Where an effective value was written: in the certificate, else in defaults. */
+function effectivePlace({ raw, defaults }: Candidate, key: string, inner: readonly number[] = []): Place {
+  return placeOf(raw.options.has(key) || !defaults.options.has(key) ? raw : defaults, key, inner)
+}
+
+function assertOneChallenge(cert: Candidate, findings: Findings): void {
+  if (challengeOptions.some((key) => cert.faulty.has(key))) return
+  const set = challengeOptions.filter((key) => cert.options[key] !== null)
+  if (set.length === 1) return
+  const current = set.map((key) => `${key} '${cert.options[key]}'`).join(' and ')
+  const inherited = set.find((key) => !cert.raw.options.has(key))
+  const dropping = inherited && `${inherited} comes from defaults: drop it here with ${inherited} = ""`
+  findings.fault(
+    cert.raw.place,
+    `exactly one of ${challengeOptions.join(', ')} is required, found ${current || 'none'}`,
+    set.length === 0 ? "set 'webroot' to the folder that the web server serves" : (dropping ?? 'remove all but one'),
+  )
+}
+
+/** RFC 8555 section 8.3: HTTP cannot prove a wildcard. */
+function assertWildcards(cert: Candidate, findings: Findings): void {
+  const { webroot, dnsProvider, domain, extraDomainNames } = cert.options
+  if (webroot === null || dnsProvider !== null || cert.faulty.has('webroot')) return
+  const tell = (name: string, place: Place) => {
+    if (name.startsWith('*.'))
+      findings.fault(place, `wildcard '${name}' cannot be proven with 'webroot', only by DNS-01, not supported yet`)
+  }
+  if (domain !== null) tell(domain, effectivePlace(cert, 'domain'))
+  extraDomainNames.forEach((name, i) => {
+    tell(name, effectivePlace(cert, 'extraDomainNames', [i]))
+  })
+}
+
+function assertCsr(cert: Candidate, findings: Findings): void {
+  const { csr, csrKey } = cert.options
+  if ((csr === null) === (csrKey === null) || cert.faulty.has('csr') || cert.faulty.has('csrKey')) return
+  const [given, missing] = csr === null ? ['csrKey', 'csr'] : ['csr', 'csrKey']
+  findings.fault(placeOf(cert.raw, given), `'${given}' needs '${missing}' beside it`, 'set both or neither')
+}
+
+/** The order drops them, so it is no fault; the hashes keep the list as written. */
+function warnOfRepeatedNames(cert: Candidate, findings: Findings): void {
+  if (cert.faulty.has('domain') || cert.faulty.has('extraDomainNames')) return
+  const seen = new Set([aLabel(cert.options.domain ?? cert.name)])
+  cert.options.extraDomainNames.forEach((name, i) => {
+    const label = aLabel(name)
+    if (seen.has(label))
+      findings.warning(
+        effectivePlace(cert, 'extraDomainNames', [i]),
+        `'${name}' is there more than once, ordering it once`,
+      )
+    seen.add(label)
+  })
+}

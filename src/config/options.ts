@@ -1,0 +1,163 @@
+// Every option of the config, defined once: its type and check, default, and what it means. The types of `resolve.ts`, the
+// JSON Schema and the test of the manual all come from these tables. Names, types and defaults are those of the NixOS
+// module (contract 1.1, 1.2, 2.2); what is ours is marked so.
+import type { z } from 'zod'
+import { keyTypes, letsEncrypt, lockPolicies } from './config.ts'
+import * as syntax from './syntax.ts'
+import * as value from './values.ts'
+
+export interface Option<T extends z.ZodType = z.ZodType> extends value.Kind<T> {
+  readonly default: z.output<T>
+  readonly description: string
+  /** What nixacme cannot do yet: any value but the default is refused with these words. */
+  readonly later?: string
+}
+
+export type Options = Readonly<Record<string, Option>>
+
+/** The checked values of options that are given somewhere. */
+export type Given<T extends Options> = { readonly [K in keyof T]?: z.output<T[K]['type']> }
+
+/** A value for each option. */
+export type Complete<T extends Options> = { readonly [K in keyof T]: z.output<T[K]['type']> }
+
+const option = <T extends z.ZodType>(
+  { type, kind }: value.Kind<T>,
+  fallback: z.output<T>,
+  description: string,
+  later?: string,
+): Option<T> => ({ type, kind, default: fallback, description, ...(later === undefined ? {} : { later }) })
+
+const flags = () => value.texts(syntax.withoutNul)
+const orNull = () => value.nullableText(syntax.withoutNul)
+const legoFlags = 'options of lego, which is not used'
+
+/** May stand in `defaults` and in a certificate. */
+export const inheritable = {
+  server: option(
+    value.nullableText(syntax.server, 'a URL'),
+    letsEncrypt,
+    "ACME directory URL of the CA; null: Let's Encrypt, with the account of a NixOS machine that never set one.",
+  ),
+  email: option(
+    value.nullableText(syntax.email, 'an e-mail address'),
+    null,
+    'Contact address of the ACME account; each address is an account of its own.',
+  ),
+  keyType: option(value.oneOf(keyTypes), 'ec256', 'Kind of private key, of the certificate and of the account.'),
+  group: option(value.text(syntax.group), 'acme', 'Group that may read key and certificate.'),
+  webroot: option(
+    value.nullableText(syntax.absolutePath, 'an absolute path'),
+    null,
+    'Folder that a web server serves on port 80 of every name: challenges go to .well-known/acme-challenge in it.',
+  ),
+  validMinDays: option(
+    value.nullableWholeNumber(0, 36_500),
+    null,
+    'Renew when this many whole days or fewer are left; null: when a third of the lifetime is left, or the CA says so.',
+  ),
+  postRun: option(
+    value.text(syntax.withoutNul),
+    '',
+    "Shell commands, run as root in the certificate's folder after a new certificate went live.",
+  ),
+  reloadServices: option(
+    value.texts(syntax.unitName, 'unit names'),
+    [],
+    'Units to reload or restart after a new certificate went live, if they run.',
+  ),
+  caCertificates: option(
+    value.texts(syntax.absolutePath, 'absolute paths'),
+    [],
+    "PEM files with further roots to trust for the CA's own HTTPS. Not an option of NixOS.",
+  ),
+  enableDebugLogs: option(value.bool, true, 'Accepted without effect: the log always says what is done.'),
+  renewInterval: option(
+    value.text(syntax.withoutNul),
+    'daily',
+    'When the timer starts the renewal (systemd.time).',
+    'another time for the timer than daily',
+  ),
+  renewJitter: option(
+    value.text(syntax.withoutNul),
+    '24h',
+    'Random delay of the timer.',
+    'another delay of the timer than 24h',
+  ),
+  dnsProvider: option(orNull(), null, 'DNS-01: the service that holds the zone.', 'DNS-01'),
+  dnsResolver: option(orNull(), null, 'DNS-01: resolver, as host:port, to look up names with.', 'DNS-01'),
+  dnsPropagationCheck: option(value.bool, true, 'DNS-01: wait until the record is seen.', 'DNS-01'),
+  environmentFile: option(
+    value.nullableText(syntax.absolutePath, 'an absolute path'),
+    null,
+    'DNS-01: file of variables with the credentials.',
+    'DNS-01',
+  ),
+  credentialFiles: option(
+    value.pathTable(syntax.absolutePath, syntax.fileVariable),
+    {},
+    'DNS-01: variables, named …_FILE or …_PATH, each with the file it stands for.',
+    'DNS-01',
+  ),
+  listenHTTP: option(orNull(), null, 'HTTP-01: address, as [host]:port, to listen on.', 'a web server of its own'),
+  ocspMustStaple: option(value.bool, false, 'Ask for the must-staple extension.', 'must-staple'),
+  profile: option(orNull(), null, "The CA's certificate profile to order.", 'certificate profiles'),
+  extraLegoFlags: option(flags(), [], 'Further options for each call of lego.', legoFlags),
+  extraLegoRunFlags: option(flags(), [], 'Further options for lego run.', legoFlags),
+  extraLegoRenewFlags: option(flags(), [], 'Further options for lego renew.', legoFlags),
+} satisfies Options
+
+/** May stand in a certificate only. */
+export const certOnly = {
+  domain: option(
+    value.nullableText(syntax.domain, 'a DNS name'),
+    null,
+    "First name of the certificate; null: the certificate's own name under certs.",
+  ),
+  extraDomainNames: option(
+    value.texts(syntax.dnsName, 'DNS names'),
+    [],
+    'Further names of the certificate, in this order.',
+  ),
+  inheritDefaults: option(value.bool, true, 'Whether the values of defaults hold for this certificate.'),
+  s3Bucket: option(orNull(), null, 'HTTP-01: S3 bucket to put challenges into.', 'challenges in an S3 bucket'),
+  csr: option(
+    value.nullableText(syntax.absolutePath, 'an absolute path'),
+    null,
+    'File with a certificate request to use.',
+    'certificate requests from a file',
+  ),
+  csrKey: option(
+    value.nullableText(syntax.absolutePath, 'an absolute path'),
+    null,
+    'File with the key of csr.',
+    'certificate requests from a file',
+  ),
+} satisfies Options
+
+/** At the top level, beside `defaults` and `certs`. */
+export const global = {
+  acceptTerms: option(value.bool, false, "Whether you accept the CA's terms of service; required to be true."),
+  maxConcurrentRenewals: option(
+    value.wholeNumber(-65_535, 65_535),
+    5,
+    'How many renewals may run at once; 0 or less: any number.',
+  ),
+  lockPolicy: option(
+    value.oneOf(lockPolicies),
+    'home',
+    'Slot a renewal runs in: only its own, or any that is free. Not an option of NixOS.',
+  ),
+  lockTimeout: option(
+    value.nullableDuration(syntax.durationSeconds),
+    null,
+    'How long to wait for a slot; null: as long as it takes. Not an option of NixOS.',
+  ),
+  useRoot: option(value.bool, false, 'Whether renewals run as root instead of user acme.'),
+  preliminarySelfsigned: option(value.bool, true, 'Accepted without effect: nothing self-signed is made yet.'),
+} satisfies Options
+
+/** Options of `defaults` that older configs have at the top level (contract 1.1, 2.2): the same types, same meaning. */
+export const forwarded = ['email', 'server', 'validMinDays', 'renewInterval', 'enableDebugLogs'] as const
+
+export const certificate = { ...inheritable, ...certOnly }

@@ -1,0 +1,121 @@
+// Documents → Config: sections checked, old global options moved into defaults, defaults and built-in values filled in.
+import { isDeepStrictEqual } from 'node:util'
+import { byBytes } from '../job/slots.ts'
+import { assertCertificate, assertTerms, type Candidate } from './assertions.ts'
+import { assertRoots } from './ca-certificates.ts'
+import type { CertConfig, Config } from './config.ts'
+import type { Findings } from './faults.ts'
+import { merge, whereOf } from './merge.ts'
+import { type Complete, certificate, forwarded, type Given, global, inheritable, type Options } from './options.ts'
+import type { Files } from './read.ts'
+import { readSection, type Section } from './section.ts'
+import { durationSeconds } from './syntax.ts'
+
+const builtIn = <T extends Options>(options: T): Complete<T> =>
+  Object.fromEntries(Object.entries(options).map(([name, option]) => [name, option.default])) as Complete<T>
+
+const builtInGlobal = builtIn(global)
+const builtInCertificate = builtIn(certificate)
+
+const older = Object.fromEntries(forwarded.map((name) => [name, inheritable[name]])) as Pick<
+  typeof inheritable,
+  (typeof forwarded)[number]
+>
+const topLevel = { ...global, ...older }
+
+/** Throws ConfigError with all faults that `findings` and the resolving itself gathered. */
+export function resolve({ main, documents, sources }: Files, findings: Findings): Config {
+  const merged = merge(main, documents, findings)
+  const top = readSection(merged.global, 'global', topLevel, findings)
+  const defaults = withOlder(readSection(merged.defaults, 'defaults', inheritable, findings), top, findings)
+  const candidates = [...merged.certs]
+    .sort(([a], [b]) => byBytes(a, b))
+    .map(([name, raw]) => candidate(name, readSection(raw, 'cert', certificate, findings), defaults, top))
+  assertRoots([merged.global, merged.defaults, ...merged.certs.values()], findings)
+  // With a file missing, what the others lack says nothing.
+  if (documents.every(({ root }) => root !== undefined)) {
+    assertTerms(top, merged.certs.size, findings)
+    for (const one of candidates) assertCertificate(one, findings)
+  }
+  findings.throwIfAny(documents.map(({ file }) => file))
+  const all = { ...builtInGlobal, ...top.values }
+  return {
+    sources,
+    maxConcurrentRenewals: all.maxConcurrentRenewals,
+    lockPolicy: all.lockPolicy,
+    lockTimeout: all.lockTimeout === null ? null : (durationSeconds(all.lockTimeout) ?? null),
+    useRoot: all.useRoot,
+    certs: candidates.map(certConfig),
+    warnings: findings.warnings,
+  }
+}
+
+/** A dump of a NixOS config has the old global options and the defaults they became, with one value. */
+function withOlder(
+  defaults: Section<typeof inheritable>,
+  top: Section<typeof topLevel>,
+  findings: Findings,
+): Section<typeof inheritable> {
+  const values: Record<string, unknown> = { ...defaults.values }
+  const faulty = new Set(defaults.faulty)
+  for (const name of forwarded) {
+    const given = top.raw.options.get(name)
+    if (!given) continue
+    const now = defaults.raw.options.get(name)
+    if (top.faulty.has(name)) faulty.add(name)
+    else if (!now) values[name] = top.values[name]
+    else if (!faulty.has(name) && !isDeepStrictEqual(values[name], top.values[name]))
+      findings.fault(
+        { file: given.file, at: given.keyAt, path: [name] },
+        `'${name}' is the older place of defaults.${name}, which ${whereOf(now)} sets to another value`,
+        'keep the one in defaults',
+      )
+  }
+  return { ...defaults, values: values as Given<typeof inheritable>, faulty }
+}
+
+function candidate(
+  name: string,
+  own: Section<typeof certificate>,
+  defaults: Section<typeof inheritable>,
+  top: Section<typeof topLevel>,
+): Candidate {
+  const inherits = own.values.inheritDefaults ?? true
+  const inherited = inherits ? defaults.values : {}
+  const options = { ...builtInCertificate, ...inherited, ...own.values }
+  const faulty = new Set(own.faulty)
+  if (inherits) for (const key of defaults.faulty) if (!own.raw.options.has(key)) faulty.add(key)
+  // Before there were defaults, null in a certificate meant the global server (contract 1.2); every dump of then has it.
+  const oldStyle = defaults.raw.options.size === 0 && options.server === null && top.values.server !== undefined
+  return {
+    name,
+    raw: own.raw,
+    defaults: inherits ? defaults.raw : { ...defaults.raw, options: new Map() },
+    options: oldStyle && inherits ? { ...options, server: top.values.server ?? null } : options,
+    faulty,
+  }
+}
+
+function certConfig({ name, options }: Candidate): CertConfig {
+  return {
+    name,
+    domain: options.domain ?? name,
+    extraDomainNames: options.extraDomainNames,
+    server: options.server,
+    email: options.email,
+    keyType: options.keyType,
+    group: options.group,
+    challenge: { kind: 'webroot', webroot: options.webroot ?? '' },
+    validMinDays: options.validMinDays === '' ? null : options.validMinDays,
+    postRun: options.postRun,
+    reloadServices: options.reloadServices,
+    caCertificates: options.caCertificates,
+    dnsProvider: options.dnsProvider,
+    ocspMustStaple: options.ocspMustStaple,
+    csr: options.csr,
+    profile: options.profile,
+    extraLegoFlags: options.extraLegoFlags,
+    extraLegoRunFlags: options.extraLegoRunFlags,
+    extraLegoRenewFlags: options.extraLegoRenewFlags,
+  }
+}

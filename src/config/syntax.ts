@@ -1,0 +1,127 @@
+// What a string in the config must look like. Each check is pure and gives undefined, or a sentence that says what is wrong.
+import { isIP } from 'node:net'
+import { aLabel } from '../job/names.ts'
+
+type Verdict = string | undefined
+
+// biome-ignore lint/suspicious/noControlCharactersInRegex: finding them is the point
+const control = /[\u0000-\u001f\u007f-\u009f]/
+
+/** Longest stem of a file name that leaves room for `.issuer.crt` and a temporary file's ending within 255 bytes. */
+const longestStem = 220
+
+const labelWrong = (label: string): boolean => label.length > 63 || !/^[a-z0-9]([a-z0-9-]*[a-z0-9])?$/.test(label)
+
+/**
+ * A name that a certificate can be ordered for: labels of letters, digits and hyphens (RFC 1123 section 2.1), at most 63
+ * bytes each and 253 in all (RFC 1035 section 2.3.4), the first may be `*` (RFC 8555 section 7.1.3). IDN are judged as A-labels.
+ */
+export function dnsName(name: string): Verdict {
+  const host = name.startsWith('*.') ? name.slice(2) : name
+  if (host === '') return 'expected a DNS name, found an empty one'
+  if (isIP(host.replace(/^\[(.*)\]$/, '$1'))) return `not supported yet: certificates for IP addresses ('${name}')`
+  if (host.includes('*'))
+    return `'${name}' is not a DNS name: '*' may only be the whole first label, as in '*.example.com'`
+  if (host.endsWith('.')) return `'${name}' is not a DNS name: leave out the dot at the end`
+  // domainToASCII reads %-escapes and numbers as a browser would: only plain letters and IDN may reach it.
+  const odd = /[^A-Za-z0-9.\u0080-\u{10ffff}-]/u.exec(host)
+  if (odd) return `'${name}' is not a DNS name: '${odd[0]}' may not stand in it`
+  const ascii = aLabel(host)
+  if (ascii === '') return `'${name}' is not a DNS name (it has no A-label form)`
+  const plain = /^[\p{ASCII}]*$/u.test(host)
+  if ((plain && ascii !== host.toLowerCase()) || /^[0-9]+$/.test(ascii.split('.').at(-1) ?? ''))
+    return `'${name}' is not a DNS name: its last label is a number`
+  const label = ascii.split('.').find(labelWrong)
+  if (label === '') return `'${name}' is not a DNS name: a label between two dots is empty`
+  if (label !== undefined && label.length > 63)
+    return `'${name}' is not a DNS name: a label has ${label.length} bytes, at most 63 are possible`
+  if (label !== undefined) return `'${name}' is not a DNS name: label '${label}' starts or ends with a hyphen`
+  const bytes = ascii.length + (name.length - host.length)
+  if (bytes > 253) return `'${name}' is not a DNS name: it has ${bytes} bytes, at most 253 are possible`
+  return undefined
+}
+
+/** A `domain` names files too, which a long name would not fit. */
+export function domain(name: string): Verdict {
+  const wrong = dnsName(name)
+  const bytes = Buffer.byteLength(name)
+  if (wrong !== undefined || bytes <= longestStem) return wrong
+  return `'${name}' has ${bytes} bytes, too long for the names of its files: at most ${longestStem}`
+}
+
+/** DESIGN section 3: a certificate's name is a file name and a part of unit names. */
+export function certName(name: string): Verdict {
+  if (name === '') return 'a certificate needs a name'
+  if (name.includes('*')) return `'*' may not stand in a certificate's name '${name}'`
+  if (name.startsWith('.')) return `a certificate's name may not start with a dot: '${name}' would be a hidden folder`
+  if (name.includes('/')) return `'/' may not stand in a certificate's name '${name}', which is a file name`
+  const odd = /[^A-Za-z0-9.\-_@+]/u.exec(name)
+  if (odd) return `'${odd[0]}' may not stand in a certificate's name '${name}': only letters, digits and . - _ @ +`
+  if (name.length > 200) return `a certificate's name may have 200 bytes, '${name.slice(0, 40)}…' has ${name.length}`
+  return undefined
+}
+
+/** RFC 8555 section 7.3: one address without header fields; here also a file name, so without '/' and no leading dot. */
+export function email(address: string): Verdict {
+  const at = address.lastIndexOf('@')
+  const local = address.slice(0, at)
+  const host = address.slice(at + 1)
+  const wrong = `'${address}' is not an e-mail address`
+  if (at < 1) return `${wrong}: expected something like 'hostmaster@example.com'`
+  if (address.startsWith('.') || address.includes('/')) return `${wrong} that can name an account's folder`
+  if (!/^[A-Za-z0-9!#$&'*+=^_`{|}~-]+(\.[A-Za-z0-9!#$&'*+=^_`{|}~-]+)*$/.test(local))
+    return `${wrong}: before the '@' may stand letters, digits and . _ + -`
+  if (host.startsWith('*.') || dnsName(host) !== undefined) return `${wrong}: '${host}' is not a DNS name`
+  if (Buffer.byteLength(address) > longestStem) return `${wrong} that can name an account's folder: it is too long`
+  return undefined
+}
+
+/** An ACME directory URL: https (RFC 8555 section 6.1), plain http to this machine alone. */
+export function server(url: string): Verdict {
+  if (!URL.canParse(url) || /\s/.test(url)) return `'${url}' is not a URL: expected 'https://…/directory'`
+  const { protocol, hostname, username, password, hash } = new URL(url)
+  // Not shown: it may hold a password.
+  if (username || password) return 'a URL with a user name or password is not possible here: it would be seen in logs'
+  if (hash) return `'${url}' has a fragment '${hash}', expected a directory URL without one`
+  const loopback = hostname === 'localhost' || hostname === '[::1]' || /^127(\.\d+){3}$/.test(hostname)
+  if (protocol === 'https:' || (protocol === 'http:' && loopback)) return undefined
+  return `'${url}' is not an https URL (http is possible for this machine only: localhost, 127.0.0.1, [::1])`
+}
+
+/** An absolute path of one line. */
+export function absolutePath(path: string): Verdict {
+  if (control.test(path)) return 'a path may not hold control characters'
+  return path.startsWith('/') ? undefined : `'${path}' is not an absolute path: it must start with '/'`
+}
+
+/** A group's name as useradd(8) and systemd take it. */
+export const group = (name: string): Verdict =>
+  /^[A-Za-z_][A-Za-z0-9_.-]{0,30}\$?$/.test(name)
+    ? undefined
+    : `'${name}' is not a group's name: expected a letter or '_', then up to 30 letters, digits and . - _`
+
+/** A unit name for systemctl(1), with or without its suffix; a leading hyphen would be an option. */
+export const unitName = (name: string): Verdict =>
+  /^[A-Za-z0-9:_.\\@][A-Za-z0-9:_.\\@-]{0,254}$/.test(name)
+    ? undefined
+    : `'${name}' is not a unit's name: expected something like 'nginx.service'`
+
+/** A variable whose value is read from a file (contract 2.2). */
+export const fileVariable = (name: string): Verdict =>
+  /_(FILE|PATH)$/.test(name)
+    ? undefined
+    : `only a variable that ends in _FILE or _PATH can name a file, found '${name}'`
+
+/** Goes into the environment or an argument of a program, where a NUL byte ends the string. */
+export const withoutNul = (text: string): Verdict =>
+  text.includes('\0') ? 'expected text without NUL characters' : undefined
+
+const unitSeconds: Record<string, number> = { s: 1, m: 60, h: 3600, d: 86_400 }
+const longestDuration = 365 * 86_400
+
+/** Seconds of `90`, `"90"`, `"90s"`, `"15m"`, `"2h"` or `"1d"`; undefined when it is none, negative or above a year. */
+export function durationSeconds(value: string | number): number | undefined {
+  const [, digits, unit = 's'] = /^([0-9]{1,9})([smhd])?$/.exec(String(value)) ?? []
+  const seconds = Number(digits) * (unitSeconds[unit] ?? Number.NaN)
+  return seconds <= longestDuration ? seconds : undefined
+}

@@ -1,0 +1,146 @@
+// What options mean together: each assertion, met and not met.
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { oldOptions } from '../../src/config/old.ts'
+import { certOnly, global, inheritable } from '../../src/config/options.ts'
+import { type Files, faultsOf, linesOf, load, oneCert, onlyCert } from './support.ts'
+
+test('a config that holds says nothing', () => assert.deepEqual(load(oneCert('')).warnings, []))
+
+/** Config, the lines that are told (and no others). */
+const cases: readonly (readonly [string, string | Files, readonly RegExp[]])[] = [
+  ['terms not accepted', oneCert('').replace('true', 'false'), [/:1:15: acceptTerms: the CA's terms .* must be acc/]],
+  ['terms not mentioned', oneCert('').replace('acceptTerms = true', ''), [/^config.toml: acceptTerms: the CA's terms/]],
+  [
+    'terms of a wrong type are told once',
+    oneCert('').replace('true', '"yes"'),
+    [/acceptTerms: expected true or false/],
+  ],
+  ['* in a name', oneCert('', '[certs."*.x.test"]\nwebroot = "/w"'), [/:2:8: certs."\*.x.test": '\*' may not stand/]],
+  ['../ in a name', oneCert('', '[certs."../x"]\nwebroot = "/w"'), [/may not start with a dot/]],
+  ['a name that is no DNS name', oneCert('', '[certs."a_b"]\nwebroot = "/w"'), [/certs.a_b: 'a_b' is not a DNS name/]],
+  ['an IP address as name', oneCert('', '[certs."192.0.2.1"]\nwebroot = "/w"'), [/not supported yet: .* IP addr/]],
+  ['no challenge', oneCert('webroot = ""'), [/:5:8: certs."x.test": exactly one of .* is required, found none/]],
+  [
+    'two challenges, one inherited',
+    oneCert('s3Bucket = "b"'),
+    [/certs."x.test": exactly one .* found webroot '\/w' and s3Bucket 'b'/, /s3Bucket: not supported yet/],
+  ],
+  [
+    'a challenge with a wrong value is told once',
+    oneCert('webroot = 5'),
+    [/webroot: expected an absolute path or null/],
+  ],
+  [
+    'a wrong inherited challenge is told once',
+    oneCert('').replace('"/w"', '"w"'),
+    [/^config.toml:4:11: defaults.webroot: 'w' is not an absolute path/],
+  ],
+  ['a wildcard by webroot', oneCert('domain = "*.x.test"'), [/:6:10: .*wildcard '\*.x.test' cannot be proven/]],
+  [
+    'a wildcard among the further names',
+    oneCert('extraDomainNames = ["a.test",\n "*.x.test"]'),
+    [/:7:2: certs."x.test".extraDomainNames\[1\]: wildcard/],
+  ],
+  ['csr alone', oneCert('csr = "/x"'), [/csr: not supported yet/, /csr: 'csr' needs 'csrKey'/]],
+  ['csrKey alone', oneCert('csrKey = "/x"'), [/csrKey: not supported yet/, /csrKey: 'csrKey' needs 'csr'/]],
+  ['user', oneCert('user = "bob"'), [/:6:1: .*user: 'user' is without effect/]],
+  ['allowKeysForGroup', oneCert('allowKeysForGroup = true'), [/allowKeysForGroup: .* is without effect/]],
+  ['production', oneCert('', 'production = false'), [/:2:1: production: 'production' is removed/]],
+  ['directory', oneCert('', 'directory = "/x"'), [/directory: 'directory' is removed/]],
+  ['preDelay', oneCert('', 'preDelay = "x"'), [/preDelay: 'preDelay' is removed/]],
+  ['activationDelay', oneCert('', 'activationDelay = "x"'), [/activationDelay: 'activationDelay' is removed/]],
+  ['validMin of a wrong type', oneCert('', 'validMin = "x"'), [/validMin: expected a number of seconds/]],
+  ['extraDomains of a wrong type', oneCert('extraDomains = ["x"]'), [/extraDomains: expected a table, found a list/]],
+  [
+    'an old domain that is none',
+    oneCert('extraDomains = { "a_b" = 1 }'),
+    [/extraDomainNames\[0\]: 'a_b' is not a DNS/],
+  ],
+  [
+    'one certificate in two files',
+    { 'config.toml': oneCert(''), 'config.d/a.toml': '\n[certs."x.test"]' },
+    [/^config.d\/a.toml:2:8: .*'x.test' is defined here and in 'config.toml', line 5/],
+  ],
+  [
+    'an option in two files',
+    { 'config.toml': oneCert(''), 'config.d/a.json': '{"acceptTerms": true, "defaults": {"webroot": "/w"}}' },
+    [
+      /^config.d\/a.json:1:2: acceptTerms: set here and in 'config.toml', line 1/,
+      /^config.d\/a.json:1:36: defaults.webroot: set here and in 'config.toml', line 4/,
+    ],
+  ],
+  [
+    'an old global that contradicts the defaults',
+    oneCert('').replace('[defaults]', 'email = "a@x.test"\n[defaults]\nemail = "b@x.test"'),
+    [/:3:1: email: 'email' is the older place of defaults.email, which 'config.toml', line 5 sets to another/],
+  ],
+  [
+    'an old name that contradicts the new',
+    oneCert('credentialsFile = "/a"\nenvironmentFile = "/b"'),
+    [/:6:1: .*'credentialsFile' is the older form of 'environmentFile', which/, /environmentFile: not supported yet/],
+  ],
+]
+
+for (const [name, config, wanted] of cases)
+  test(name, () => {
+    const lines = linesOf(config)
+    assert.equal(lines.length, wanted.length, lines.join('\n'))
+    wanted.forEach((sentence, i) => {
+      assert.match(lines[i] ?? '', sentence)
+    })
+  })
+
+test('all faults are told in one run, in the order of files and lines', () => {
+  const faults = faultsOf({
+    'config.toml': 'maxConcurrentRenewals = "x"\n[certs."a_b"]\nwebroot = 5\n[defaults]\nemail = "x"',
+    'config.d/1.toml': 'x = ',
+    'config.d/2.toml': 'lockPolicy = "x"\nqqq = 1',
+  })
+  assert.deepEqual(
+    faults.map(({ file, line }) => `${file}:${line}`),
+    ['config.toml:1', 'config.toml:3', 'config.toml:5', 'config.d/1.toml:1', 'config.d/2.toml:1', 'config.d/2.toml:2'],
+  )
+})
+
+test('a file that cannot be read keeps quiet what may only be missing because of it', () => {
+  const lines = linesOf({ 'config.toml': '[certs."x.test"]', 'config.d/1.toml': 'acceptTerms = ' })
+  assert.equal(lines.length, 1)
+  assert.match(lines[0] ?? '', /^config.d\/1.toml:1:14: broken TOML/)
+})
+
+for (const [name, lines, warning] of [
+  ['a name twice', 'extraDomainNames = ["a.test", "A.test"]', /:6:31: .*extraDomainNames\[1\]: 'A.test' is there more/],
+  ['the domain again', 'extraDomainNames = ["X.test"]', /'X.test' is there more than once/],
+  ['extraDomains', 'extraDomains = { "b.test" = "", "a.test" = "/w" }', /'extraDomains' is now 'extraDomainNames'/],
+] as const)
+  test(`${name} is a warning`, () => {
+    const config = load(oneCert(lines))
+    assert.equal(config.warnings.length, 1)
+    assert.match(config.warnings[0] ?? '', warning)
+  })
+
+test('the names of extraDomains come after extraDomainNames, sorted', () => {
+  const config = load(oneCert('extraDomains = { "b.test" = "", "a.test" = "/w" }\nextraDomainNames = ["z.test"]'))
+  assert.deepEqual(onlyCert(config).extraDomainNames, ['z.test', 'a.test', 'b.test'])
+})
+
+test('validMin is taken as whole days, with a warning', () => {
+  const config = load(oneCert('', `validMin = ${30 * 86_400 + 86_399}`))
+  assert.equal(onlyCert(config).validMinDays, 30)
+  assert.match(config.warnings.join(), /:2:1: validMin: 'validMin' is now 'validMinDays', in days/)
+})
+
+test('what holds nothing in a dump of a NixOS config is passed over in silence', () => {
+  const magic = '"_mkMergedOptionModule"'
+  const removed = ['production', 'directory', 'preDelay', 'activationDelay', 'validMin', '_module']
+  const top = removed.map((name) => `${name} = ${magic}`).join('\n')
+  const cert = ['user', 'allowKeysForGroup', 'extraDomains', 'credentialsFile'].map((name) => `${name} = ${magic}`)
+  assert.deepEqual(load(oneCert(`${cert.join('\n')}\ndirectory = "/var/lib/acme/x.test"`, top)).warnings, [])
+})
+
+test('no name is an option and an old one at once', () => {
+  const now = { global: { ...global, ...inheritable }, defaults: inheritable, cert: { ...inheritable, ...certOnly } }
+  for (const level of ['global', 'defaults', 'cert'] as const)
+    for (const name of Object.keys(oldOptions[level])) assert.ok(!Object.hasOwn(now[level], name), name)
+})

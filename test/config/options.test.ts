@@ -1,0 +1,130 @@
+// One option at a time: its type, its check, whether it is there yet.
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { certOnly, global, inheritable, type Option } from '../../src/config/options.ts'
+import { linesOf, load, oneCert, onlyCert } from './support.ts'
+
+const asToml = (value: unknown): string =>
+  value !== null && typeof value === 'object' && !Array.isArray(value)
+    ? `{ ${Object.entries(value).map(([k, v]) => `${JSON.stringify(k)} = ${asToml(v)}`)} }`
+    : JSON.stringify(value)
+
+/** The fault lines of `option = value` where it belongs, without their place. */
+function saying(table: Record<string, Option>, name: string, value: unknown): string[] {
+  const line = `${name} = ${asToml(value)}`
+  const text = table === global ? oneCert('', line) : oneCert(line)
+  return linesOf(name === 'acceptTerms' ? text.replace('acceptTerms = true\n', '') : text)
+}
+
+for (const table of [global, inheritable, certOnly] as Record<string, Option>[])
+  for (const [name, { kind }] of Object.entries(table)) {
+    // A type no option has, and one that each list or table has not.
+    const wrong = kind.startsWith('a list') || kind.startsWith('a table') ? 5 : [[]]
+    test(`${name} refuses what is not ${kind}`, () => {
+      const lines = saying(table, name, wrong)
+      const wanted = `${name}: expected ${kind}, found ${wrong === 5 ? 'the number 5' : 'a list'}`
+      assert.ok(
+        lines.some((line) => line.endsWith(wanted)),
+        lines.join('\n'),
+      )
+    })
+  }
+
+/** Each option whose work is missing: a value of the right type that is not the default. */
+const missing: Record<string, unknown> = {
+  dnsProvider: 'rfc2136',
+  dnsResolver: '192.0.2.1:53',
+  dnsPropagationCheck: false,
+  environmentFile: '/etc/secret',
+  credentialFiles: { X_FILE: '/etc/secret' },
+  listenHTTP: ':80',
+  s3Bucket: 'bucket',
+  ocspMustStaple: true,
+  profile: 'shortlived',
+  csr: '/x.csr',
+  csrKey: '/x.key',
+  extraLegoFlags: ['--x'],
+  extraLegoRunFlags: ['--x'],
+  extraLegoRenewFlags: ['--x'],
+  renewInterval: 'weekly',
+  renewJitter: '1h',
+}
+
+test('the options that are not there yet are exactly these', () => {
+  const later = Object.entries({ ...global, ...inheritable, ...certOnly } as Record<string, Option>)
+  assert.deepEqual(
+    later.flatMap(([name, option]) => (option.later === undefined ? [] : [name])).sort(),
+    Object.keys(missing).sort(),
+  )
+})
+
+for (const [name, value] of Object.entries(missing))
+  test(`${name} is refused as not supported yet, its default is not`, () => {
+    const option: Option = { ...inheritable, ...certOnly }[name as keyof typeof inheritable]
+    const lines = saying({ ...inheritable, ...certOnly }, name, value)
+    assert.match(lines.join('\n'), new RegExp(`certs."x.test".${name}: not supported yet: `))
+    assert.doesNotMatch(lines.join('\n'), /secret|--x/)
+    load(oneCert(`${name} = ${asToml(option.default ?? '')}`))
+  })
+
+test('an empty string is null for every option that may be null', () => {
+  const lines = Object.entries({ ...inheritable, ...certOnly } as Record<string, Option>)
+    .filter(([name, { type }]) => type.safeParse(null).success && name !== 'webroot')
+    .map(([name]) => `${name} = ""`)
+  assert.ok(lines.length > 8)
+  const cert = onlyCert(load(oneCert(lines.join('\n'))))
+  assert.deepEqual([cert.server, cert.email, cert.validMinDays, cert.domain], [null, null, null, 'x.test'])
+})
+
+for (const [line, sentence] of [
+  ['email = "x"', /not an e-mail address/],
+  ['server = "http://acme.test"', /not an https URL/],
+  ['keyType = "p256"', /expected one of "ec256", .*"rsa8192", found the string 'p256'/],
+  ['group = "a b"', /not a group's name/],
+  ['webroot = "srv"', /certs."x.test".webroot: 'srv' is not an absolute path/],
+  ['validMinDays = -1', /whole number from 0 to 36500, or null, found the number -1/],
+  ['validMinDays = 1.5', /found the number 1.5/],
+  ['validMinDays = nan', /found the number NaN/],
+  ['validMinDays = 99999999999999999999', /found the number 99999999999999999999/],
+  ['validMinDays = 2026-11-21', /found a date or time/],
+  ['postRun = "a\\u0000b"', /without NUL/],
+  ['reloadServices = ["nginx.service", "--force"]', /:6:36: certs."x.test".reloadServices\[1\]: '--force'/],
+  ['reloadServices = [5]', /reloadServices\[0\]: expected a string, found the number 5/],
+  ['extraDomainNames = ["a.test", "b..test"]', /extraDomainNames\[1\]: 'b..test' is not a DNS name/],
+  ['domain = "192.0.2.7"', /domain: not supported yet: certificates for IP addresses/],
+  ['credentialFiles = { TOKEN = "/x" }', /credentialFiles.TOKEN: only a variable that ends in _FILE or _PATH/],
+  ['credentialFiles = { TOKEN_FILE = "x" }', /credentialFiles.TOKEN_FILE: 'x' is not an absolute path/],
+  ['caCertificates = ["ca.pem"]', /caCertificates\[0\]: 'ca.pem' is not an absolute path/],
+] as const)
+  test(`${line} is refused`, () => {
+    const lines = linesOf(oneCert(line))
+    assert.ok(
+      lines.some((one) => sentence.test(one)),
+      lines.join('\n'),
+    )
+  })
+
+for (const [line, sentence] of [
+  ['maxConcurrentRenewals = 1.5', /whole number/],
+  ['lockPolicy = "some"', /one of "home", "any", found the string 'some'/],
+  ['lockTimeout = "1w"', /seconds, a string such as "90s".*found the string '1w'/],
+  ['lockTimeout = -5', /found the number -5/],
+  ['certs = []', /expected a table, found a list/],
+  ['defaults = 5', /expected a table, found the number 5/],
+] as const)
+  test(`${line} is refused`, () => assert.match(linesOf(`acceptTerms = true\n${line}`).join('\n'), sentence))
+
+for (const [line, seconds] of [
+  ['', null],
+  ['lockTimeout = ""', null],
+  ['lockTimeout = 0', 0],
+  ['lockTimeout = 90', 90],
+  ['lockTimeout = "15m"', 900],
+] as const)
+  test(`'${line}' waits ${seconds} seconds for a slot`, () => assert.equal(load(line).lockTimeout, seconds))
+
+test('a secret in a wrong place is not repeated', () => {
+  const lines = linesOf(oneCert('server = "https://me:hunter2@ca.test/"\nCLOUDFLARE_API_TOKEN = "hunter2"'))
+  assert.equal(lines.length, 2)
+  assert.doesNotMatch(lines.join('\n'), /hunter2/)
+})

@@ -1,0 +1,201 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import * as syntax from '../../src/config/syntax.ts'
+
+type Check = (value: string) => string | undefined
+
+const label63 = 'a'.repeat(63)
+const name253 = [label63, label63, label63, 'a'.repeat(61)].join('.')
+
+/** For each check: strings that hold, then strings that do not, each with a part of the sentence. */
+const tables: Record<string, [Check, readonly string[], readonly (readonly [string, RegExp])[]]> = {
+  'DNS name': [
+    syntax.dnsName,
+    [
+      'example.com',
+      'EXAMPLE.com',
+      'localhost',
+      'a.b-c.d1',
+      '1.example',
+      '*.example.com',
+      'bücher.example',
+      '日本語.jp',
+      'xn--bcher-kva.de',
+      '3com.com',
+      name253,
+    ],
+    [
+      ['', /empty/],
+      ['*.', /empty/],
+      ['*', /first label/],
+      ['*.*.example.com', /first label/],
+      ['www.*.example.com', /first label/],
+      ['w*.example.com', /first label/],
+      ['example.com.', /dot at the end/],
+      ['.example.com', /is empty/],
+      ['a..b', /is empty/],
+      ['-a.com', /hyphen/],
+      ['a-.com', /hyphen/],
+      ['a_b.com', /'_' may not/],
+      ['a b.com', /' ' may not/],
+      ['a/b.com', /'\/' may not/],
+      ['../etc', /'\/' may not/],
+      ['ex%61mple.com', /'%' may not/],
+      ['a\u0000b.com', /may not/],
+      ['https://example.com', /may not/],
+      ['192.0.2.1', /IP addresses/],
+      ['2001:db8::1', /IP addresses/],
+      ['[2001:db8::1]', /IP addresses/],
+      ['1.2.3', /number/],
+      ['example.123', /number|A-label/],
+      ['xn--a.com', /A-label/],
+      [`${label63}a.com`, /64 bytes, at most 63/],
+      [`*.${name253}`, /255 bytes, at most 253/],
+      [`${name253}a`, /254 bytes, at most 253/],
+      ['\ud800.com', /not a DNS name/],
+    ],
+  ],
+  domain: [
+    syntax.domain,
+    ['example.com', `${'a.'.repeat(109)}ab`],
+    [[name253, /253 bytes, too long for the names of/]],
+  ],
+  "certificate's name": [
+    syntax.certName,
+    ['example.com', 'a', '_x', 'a-b@c+d', '10.example', 'x'.repeat(200), '__proto__', '@', '-x'],
+    [
+      ['', /needs a name/],
+      ['.', /start with a dot/],
+      ['..', /start with a dot/],
+      ['.lego', /start with a dot/],
+      ['*.example.com', /'\*'/],
+      ['../x', /start with a dot/],
+      ['a/../b', /'\/'/],
+      ['a b', /' '/],
+      ['a\nb', /may not stand/],
+      ['bücher.example', /'ü'/],
+      ['a%b', /'%'/],
+      ['x'.repeat(201), /201/],
+    ],
+  ],
+  'e-mail address': [
+    syntax.email,
+    ['hostmaster@example.com', 'a.b+c@x', "o'neil_1-2@example.co.uk", 'info@bücher.example'],
+    [
+      ['example.com', /something like/],
+      ['@example.com', /something like/],
+      ['a@', /not a DNS name/],
+      ['a b@example.com', /before the '@'/],
+      ['a@b@example.com', /before the '@'/],
+      ['a..b@example.com', /before the '@'/],
+      ['a?subject=x@example.com', /before the '@'/],
+      ['a,b@example.com', /before the '@'/],
+      ['.a@example.com', /name an account's folder/],
+      ['../a@example.com', /name an account's folder/],
+      ['a/b@example.com', /name an account's folder/],
+      ['a@example.com/..', /name an account's folder/],
+      ['a\n@example.com', /before the '@'/],
+      ['a@*.example.com', /not a DNS name/],
+      [`${'a'.repeat(250)}@example.com`, /too long/],
+    ],
+  ],
+  server: [
+    syntax.server,
+    [
+      'https://acme.test/dir',
+      'https://acme.test:14000/dir?x=1',
+      'http://localhost:14000/dir',
+      'http://127.0.0.1/dir',
+      'http://127.9.9.9/dir',
+      'http://[::1]:1/dir',
+    ],
+    [
+      ['acme.test/dir', /not a URL/],
+      ['http://acme.test/dir', /not an https URL/],
+      ['http://127.0.0.1.acme.test/dir', /not an https URL/],
+      ['ftp://acme.test', /not an https URL/],
+      ['file:///etc/passwd', /not an https URL/],
+      ['https://', /not a URL/],
+      [' https://acme.test', /not a URL/],
+      ['https://acme.test/a b', /not a URL/],
+      ['https://acme.test/#x', /fragment/],
+      ['https://user:hunter2@acme.test/', /password/],
+    ],
+  ],
+  path: [
+    syntax.absolutePath,
+    ['/', '/srv/www', '/srv/a b'],
+    [
+      ['srv', /start with '\/'/],
+      ['./x', /start with '\/'/],
+      ['~/x', /start with '\/'/],
+      ['/a\nb', /control/],
+      ['/a\u0000b', /control/],
+    ],
+  ],
+  group: [
+    syntax.group,
+    ['acme', 'www-data', '_nginx', 'a.b', 'machine$', 'G'.repeat(31)],
+    [
+      ['', /group's name/],
+      ['a b', /group's name/],
+      ['0', /group's name/],
+      ['-x', /group's name/],
+      ['a:b', /group's name/],
+      ['g'.repeat(33), /group's name/],
+    ],
+  ],
+  'unit name': [
+    syntax.unitName,
+    ['nginx.service', 'nginx', 'a@b.service', 'dev-x\\x2dy.mount'],
+    [
+      ['', /unit's name/],
+      ['--no-block', /unit's name/],
+      ['a b', /unit's name/],
+      ['*.service', /unit's name/],
+      ['a/b', /unit's name/],
+      ['x;reboot', /unit's name/],
+    ],
+  ],
+  variable: [
+    syntax.fileVariable,
+    ['X_FILE', 'X_PATH'],
+    [
+      ['X', /_FILE or _PATH/],
+      ['X_FILES', /_FILE or _PATH/],
+      ['x_file', /_FILE or _PATH/],
+    ],
+  ],
+}
+
+for (const [what, [check, good, bad]] of Object.entries(tables)) {
+  for (const value of good)
+    test(`${what}: ${JSON.stringify(value.slice(0, 60))} holds`, () => assert.equal(check(value), undefined))
+  for (const [value, sentence] of bad)
+    test(`${what}: ${JSON.stringify(value.slice(0, 60))} does not hold`, () =>
+      assert.match(check(value) ?? '', sentence))
+}
+
+test('a password in a URL is not repeated', () =>
+  assert.doesNotMatch(syntax.server('https://user:hunter2@acme.test/') ?? '', /hunter2|user:/))
+
+for (const [value, seconds] of [
+  [0, 0],
+  [90, 90],
+  ['90', 90],
+  ['90s', 90],
+  ['15m', 900],
+  ['2h', 7200],
+  ['1d', 86_400],
+  ['365d', 31_536_000],
+  ['366d', undefined],
+  [-1, undefined],
+  [1.5, undefined],
+  [Number.NaN, undefined],
+  [Number.POSITIVE_INFINITY, undefined],
+  ['1w', undefined],
+  ['1h30m', undefined],
+  ['', undefined],
+  [' 1s', undefined],
+] as const)
+  test(`duration ${JSON.stringify(value)} is ${seconds} s`, () => assert.equal(syntax.durationSeconds(value), seconds))
