@@ -1,11 +1,9 @@
 // The names that the NixOS module derives from options: byte for byte, so that its state is found again (contract 1.7, 2.3).
 import { createHash } from 'node:crypto'
+import { noEmail } from './paths.ts'
 
 /** The first 20 hex digits of SHA-256 of a UTF-8 string: `mkHash` of the module. */
 export const mkHash = (text: string): string => createHash('sha256').update(text, 'utf8').digest('hex').slice(0, 20)
-
-/** lego's placeholder for an account without e-mail; it stands in the hash and in the account's path. */
-export const noEmail = 'noemail@example.com'
 
 export interface AccountIdentity {
   /** Directory URL as written; null and '' are the same (the module's `toString null`). */

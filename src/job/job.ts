@@ -1,20 +1,9 @@
-// A job is all that the run phase needs to know of one certificate: made from the config by `compile`, kept as
+// A job is all that the run phase needs to know of one certificate: made from the config by compile.ts, kept as
 // `<jobs>/<cert>.json`, read by `renew` with a light check (the strict one was the config's).
-import {
-  type CertConfig,
-  type Challenge,
-  type Config,
-  type ConfigSource,
-  type KeyType,
-  type LockPolicy,
-  letsEncrypt,
-} from '../config/config.ts'
+import type { Challenge, ConfigSource, KeyType, LockPolicy } from '../config/config.ts'
 import { messageOf, NixacmeError, readError } from '../errors.ts'
 import { readIfThere } from '../fs.ts'
-import { accountHash, certDirHash, domainHash, keyName, noEmail } from './identity.ts'
-import { aLabels } from './names.ts'
-import { type CertPaths, certPaths, jobPath, type Roots } from './paths.ts'
-import { assignSlots, byBytes } from './slots.ts'
+import { type CertPaths, certPaths, jobPath, noEmail, type Roots } from './paths.ts'
 
 export const jobVersion = 1
 
@@ -44,40 +33,6 @@ export interface Job {
   readonly keyName: string
   readonly hashes: { readonly account: string; readonly certDir: string; readonly domain: string }
   readonly sources: readonly ConfigSource[]
-}
-
-/** Config → one job per certificate, in byte order of the names. Pure. */
-export function compile(config: Config): Job[] {
-  const slots = assignSlots(
-    config.certs.map((c) => c.name),
-    config.maxConcurrentRenewals,
-  )
-  const one = (c: CertConfig): Job => ({
-    version: jobVersion,
-    cert: c.name,
-    domain: c.domain,
-    names: aLabels([c.domain, ...c.extraDomainNames]),
-    directoryUrl: c.server || letsEncrypt,
-    email: c.email || null,
-    keyType: c.keyType,
-    group: c.group,
-    useRoot: config.useRoot,
-    challenge: c.challenge,
-    validMinDays: c.validMinDays,
-    postRun: c.postRun,
-    reloadServices: c.reloadServices,
-    caCertificates: c.caCertificates,
-    lock: {
-      home: slots.get(c.name) ?? null,
-      slots: Math.max(0, config.maxConcurrentRenewals),
-      policy: config.lockPolicy,
-      timeout: config.lockTimeout,
-    },
-    keyName: keyName(c.domain),
-    hashes: { account: accountHash(c), certDir: certDirHash(c), domain: domainHash(c) },
-    sources: config.sources,
-  })
-  return [...config.certs].sort((a, b) => byBytes(a.name, b.name)).map(one)
 }
 
 /** Where a job's files are. */

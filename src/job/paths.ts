@@ -12,6 +12,9 @@ export interface Roots {
 
 export const defaultRoots: Roots = { state: '/var/lib/acme', runtime: '/run/acme', jobs: '/var/lib/nixacme/jobs' }
 
+/** lego's placeholder for an account without e-mail; it stands in the account's hash and path. */
+export const noEmail = 'noemail@example.com'
+
 export interface CertPaths {
   /** `<state>/.lego` */
   readonly lego: string

@@ -1,0 +1,36 @@
+// Root runs the hooks that a job names, so it reads a job only where nobody else could have written it (DESIGN §4).
+import { lstatSync, type Stats } from 'node:fs'
+import { dirname } from 'node:path'
+import { NixacmeError, readError } from '../errors.ts'
+import { orAbsent } from '../fs.ts'
+import { jobPath, type Roots } from './paths.ts'
+
+const othersMayWrite = (s: Stats): boolean => (s.mode & 0o022) !== 0 && (s.mode & 0o1000) === 0
+
+/**
+ * Throws `permission` (77) unless the job file and every folder above it belong to root or `uid` and are writable by no
+ * one else. A job that is not there is fine.
+ */
+export function assertTrusted(roots: Roots, cert: string, uid: number): void {
+  const file = jobPath(roots, cert)
+  for (let path = file; ; path = dirname(path)) {
+    let s: Stats | undefined
+    try {
+      s = orAbsent(() => lstatSync(path))
+    } catch (e) {
+      throw readError(path, e)
+    }
+    if (!s) return
+    const isOurs = s.uid === 0 || s.uid === uid
+    if (!isOurs || (!s.isSymbolicLink() && othersMayWrite(s))) {
+      throw new NixacmeError(
+        'permission',
+        `the job '${file}' is not to be trusted: others than root may write '${path}'`,
+        {
+          hints: [`mend owner and mode of '${path}', then run 'nixacme apply'`],
+        },
+      )
+    }
+    if (path === dirname(path)) return
+  }
+}

@@ -1,0 +1,49 @@
+// Configs and folders for the tests of this room.
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { CertConfig, Config } from '../../src/config/config.ts'
+import type { Roots } from '../../src/job/paths.ts'
+
+export const certConfig = (change: Partial<CertConfig> & { readonly name: string }): CertConfig => ({
+  domain: change.name,
+  extraDomainNames: [],
+  server: null,
+  email: 'hostmaster@example.test',
+  keyType: 'ec256',
+  group: 'acme',
+  challenge: { kind: 'webroot', webroot: '/var/lib/acme/acme-challenge' },
+  validMinDays: null,
+  postRun: '',
+  reloadServices: [],
+  caCertificates: [],
+  dnsProvider: null,
+  ocspMustStaple: false,
+  csr: null,
+  profile: null,
+  extraLegoFlags: [],
+  extraLegoRunFlags: [],
+  extraLegoRenewFlags: [],
+  ...change,
+})
+
+export const config = (certs: readonly CertConfig[], change: Partial<Config> = {}): Config => ({
+  sources: [{ path: '/etc/nixacme/config.toml', stamp: '1:2' }],
+  maxConcurrentRenewals: 5,
+  lockPolicy: 'home',
+  lockTimeout: null,
+  useRoot: false,
+  certs,
+  warnings: [],
+  ...change,
+})
+
+/** Runs `action` with the roots in a new folder, and takes the folder away again. */
+export function withRoots(action: (roots: Roots, dir: string) => void): void {
+  const dir = mkdtempSync(join(tmpdir(), 'nixacme-job-'))
+  try {
+    action({ state: join(dir, 'state'), runtime: join(dir, 'run'), jobs: join(dir, 'jobs') }, dir)
+  } finally {
+    rmSync(dir, { recursive: true, force: true })
+  }
+}
