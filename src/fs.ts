@@ -1,6 +1,6 @@
 // Small file-system helpers, all synchronous: the offline half is a short run of small files, and a sync call costs least.
 import * as fs from 'node:fs'
-import { dirname, join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { hasCode } from './errors.ts'
 
 /** `action()`, or undefined when the file (or a folder on its path) is not there. */
@@ -76,14 +76,25 @@ export function writeAtomically(path: string, content: string | Uint8Array, mode
   syncDir(dir)
 }
 
-/** Creates a folder with exactly this mode and group when it is missing; one that is there is left as it is. */
+/**
+ * Creates a folder with exactly this mode and group when it is missing; one that is there is left as it is. It gets both
+ * under another name first, so that a kill cannot leave it with a mode that shuts everybody else out.
+ */
 export function ensureDir(path: string, { mode, gid }: FileMode): void {
+  if (orAbsent(() => fs.statSync(path))?.isDirectory()) return
+  const unfinished = join(dirname(path), `.${basename(path)}.new`)
   try {
-    fs.mkdirSync(path, { mode: 0o700 })
+    try {
+      fs.mkdirSync(unfinished, { mode: 0o700 })
+    } catch (e) {
+      if (!hasCode(e, 'EEXIST')) throw e
+    }
+    if (gid !== undefined && fs.lstatSync(unfinished).gid !== gid) fs.lchownSync(unfinished, -1, gid)
+    fs.chmodSync(unfinished, mode)
+    fs.renameSync(unfinished, path)
   } catch (e) {
-    if (hasCode(e, 'EEXIST') && fs.statSync(path).isDirectory()) return
+    // Somebody else made it meanwhile.
+    if (orAbsent(() => fs.statSync(path))?.isDirectory()) return
     throw e
   }
-  if (gid !== undefined && fs.statSync(path).gid !== gid) fs.chownSync(path, -1, gid)
-  fs.chmodSync(path, mode)
 }

@@ -14,6 +14,8 @@ export interface Output {
 export interface Identity {
   readonly uid: number
   readonly gid: number
+  /** All groups of the process, supplementary ones too. */
+  readonly groups: readonly number[]
 }
 
 export interface Host {
@@ -29,22 +31,26 @@ export interface Host {
   readonly interrupted: AbortSignal
   /** The command line that starts this program anew: executable, its own flags, script. */
   readonly self: readonly string[]
+  /** This program's own version. */
+  readonly version: string
   /** The release's date; a clock that reads less is wrong. */
   readonly builtAt: Date
   /** Everything there is to read on file descriptor `fd`. */
   readAll(fd: number): string
-  /** Gives up root for good. The groups replace the supplementary ones. */
-  become(identity: Identity, groups: readonly number[]): void
+  /** Gives up root for good; the groups replace the supplementary ones. */
+  become(identity: Identity): void
 }
 
+// Filled in by the build.
 declare const NIXACME_BUILT_AT: string | undefined
+declare const NIXACME_VERSION: string | undefined
 
 function output(fd: number): Output {
   let terminal: boolean | undefined
   const isTerminal = () => {
     if (terminal === undefined) {
-      // node:tty loads the network stack: ask it only about devices.
-      terminal = isCharacterDevice(fd) && (createRequire(import.meta.url)('node:tty').isatty(fd) as boolean)
+      // node:tty loads the network stack: ask it only about what can be a terminal.
+      terminal = mayBeTerminal(fd) && (createRequire(import.meta.url)('node:tty').isatty(fd) as boolean)
     }
     return terminal
   }
@@ -70,9 +76,13 @@ function output(fd: number): Output {
   }
 }
 
-function isCharacterDevice(fd: number): boolean {
+/** Major number of the memory devices, /dev/null among them (Linux, devices.txt). */
+const memoryDevices = 1
+
+function mayBeTerminal(fd: number): boolean {
   try {
-    return fs.fstatSync(fd).isCharacterDevice()
+    const stat = fs.fstatSync(fd)
+    return stat.isCharacterDevice() && stat.rdev >> 8 !== memoryDevices
   } catch {
     return false
   }
@@ -95,7 +105,7 @@ export function systemHost(): Host {
     now: () => new Date(),
     pid: process.pid,
     get identity() {
-      return { uid: process.geteuid?.() ?? 0, gid: process.getegid?.() ?? 0 }
+      return { uid: process.geteuid?.() ?? 0, gid: process.getegid?.() ?? 0, groups: process.getgroups?.() ?? [] }
     },
     stdout: output(1),
     stderr: output(2),
@@ -111,9 +121,10 @@ export function systemHost(): Host {
     get self() {
       return [process.execPath, ...process.execArgv, process.argv[1] ?? '']
     },
+    version: typeof NIXACME_VERSION === 'string' ? NIXACME_VERSION : '0.0.0',
     builtAt: new Date(typeof NIXACME_BUILT_AT === 'string' ? NIXACME_BUILT_AT : 0),
     readAll: (fd) => fs.readFileSync(fd, 'utf8'),
-    become({ uid, gid }, groups) {
+    become({ uid, gid, groups }) {
       process.setgroups?.([...groups])
       process.setgid?.(gid)
       process.setuid?.(uid)

@@ -49,9 +49,15 @@ export const printable = (text: string): string =>
   // biome-ignore lint/suspicious/noControlCharactersInRegex: finding them is the point
   text.replace(/[\u0000-\u001f\u007f-\u009f]+/g, ' ')
 
-export async function createLog(host: Host): Promise<Log> {
+/** `quiet`: no infos, hence no decisions and waits. */
+export const createLog = async (host: Host, { quiet = false } = {}): Promise<Log> =>
+  logWith(host, await paintFor(host, host.stderr), quiet)
+
+/** The log without colours: for where there is no terminal. */
+export const plainLog = (host: Host): Log => logWith(host, plain, false)
+
+function logWith(host: Host, paint: Paint, quiet: boolean): Log {
   const journal = host.stderrIsJournal
-  const paint = await paintFor(host, host.stderr)
   const colour: Record<Level, Painter> = { error: paint.red, warning: paint.yellow, notice: paint.green, info: same }
   const animated = !journal && host.stderr.isTerminal && host.env['TERM'] !== 'dumb'
   let progressShown = false
@@ -71,7 +77,7 @@ export async function createLog(host: Host): Promise<Log> {
     error: (message, hints) => say('error', prefix, message, hints),
     warning: (message, hints) => say('warning', prefix, message, hints),
     notice: (message) => say('notice', prefix, message),
-    info: (message, hints) => say('info', prefix, message, hints),
+    info: (message, hints) => (quiet ? undefined : say('info', prefix, message, hints)),
     about: (inner) => about(`${prefix}${inner}: `),
     progress(message) {
       if (!animated) return

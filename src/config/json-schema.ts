@@ -1,5 +1,5 @@
 // The JSON Schema (draft 2020-12) of a config file, shipped as man/nixacme-config.schema.json and kept equal to this by a test.
-import { z } from 'zod'
+import * as z from 'zod'
 import { fileSchema } from './schema.ts'
 
 /** The schema's text, indented, lists of plain values in one line, with a newline at its end. */

@@ -1,7 +1,7 @@
 // Every option of the config, defined once: its type and check, default, and what it means. The types of `resolve.ts`, the
 // JSON Schema and the test of the manual all come from these tables. Names, types and defaults are those of the NixOS
 // module (contract 1.1, 1.2, 2.2); what is ours is marked so.
-import type { z } from 'zod'
+import type * as z from 'zod'
 import { keyTypes, letsEncrypt, lockPolicies } from './config.ts'
 import * as syntax from './syntax.ts'
 import * as value from './values.ts'

@@ -1,5 +1,5 @@
 // The definition of all options as one zod schema of a whole file, for editors and other programs (JSON Schema).
-import { z } from 'zod'
+import * as z from 'zod'
 import { type Level, oldOptions, unset } from './old.ts'
 import { certificate, forwarded, global, inheritable, type Option, type Options } from './options.ts'
 

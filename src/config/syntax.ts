@@ -1,6 +1,8 @@
 // What a string in the config must look like. Each check is pure and gives undefined, or a sentence that says what is wrong.
+
 import { isIP } from 'node:net'
 import { aLabel } from '../job/names.ts'
+import { isLoopback } from '../url.ts'
 
 type Verdict = string | undefined
 
@@ -83,8 +85,7 @@ export function server(url: string): Verdict {
   // Not shown: it may hold a password.
   if (username || password) return 'a URL with a user name or password is not possible here: it would be seen in logs'
   if (hash) return `'${url}' has a fragment '${hash}', expected a directory URL without one`
-  const loopback = hostname === 'localhost' || hostname === '[::1]' || /^127(\.\d+){3}$/.test(hostname)
-  if (protocol === 'https:' || (protocol === 'http:' && loopback)) return undefined
+  if (protocol === 'https:' || (protocol === 'http:' && isLoopback(hostname))) return undefined
   return `'${url}' is not an https URL (http is possible for this machine only: localhost, 127.0.0.1, [::1])`
 }
 

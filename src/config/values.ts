@@ -1,5 +1,5 @@
 // The kinds of values that options have, as zod types whose messages are our own sentences.
-import { z } from 'zod'
+import * as z from 'zod'
 import { describe } from './tree.ts'
 
 /** A type, and the words for it that messages and the manual share. */

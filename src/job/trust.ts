@@ -1,5 +1,5 @@
 // Root runs the hooks that a job names, so it reads a job only where nobody else could have written it (DESIGN §4).
-import { lstatSync, type Stats } from 'node:fs'
+import { lstatSync, realpathSync, type Stats } from 'node:fs'
 import { dirname } from 'node:path'
 import { NixacmeError, readError } from '../errors.ts'
 import { orAbsent } from '../fs.ts'
@@ -13,7 +13,19 @@ const othersMayWrite = (s: Stats): boolean => (s.mode & 0o022) !== 0 && (s.mode 
  */
 export function assertTrusted(roots: Roots, cert: string, uid: number): void {
   const file = jobPath(roots, cert)
-  for (let path = file; ; path = dirname(path)) {
+  let real: string | undefined
+  try {
+    real = orAbsent(() => realpathSync(file))
+  } catch (e) {
+    throw readError(file, e)
+  }
+  if (real === undefined) return
+  // The names on the way, and what they lead to.
+  for (const start of new Set([file, real])) assertOnlyOurs(start, file, uid)
+}
+
+function assertOnlyOurs(start: string, file: string, uid: number): void {
+  for (let path = start; ; path = dirname(path)) {
     let s: Stats | undefined
     try {
       s = orAbsent(() => lstatSync(path))

@@ -1,0 +1,143 @@
+// Bundles src/main.ts into dist/: ES modules in chunks, so that a run loads only the half it needs. Everything but fs-ext
+// (native) is inside; the licences of what is inside go beside it. Identifiers keep their names, lines stay short: a
+// stack trace is readable without a source map.
+import { execFileSync } from 'node:child_process'
+import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { isBuiltin } from 'node:module'
+import { basename, join } from 'node:path'
+import { fileURLToPath, pathToFileURL } from 'node:url'
+import { build } from 'esbuild'
+
+const root = fileURLToPath(new URL('.', import.meta.url))
+const readManifest = (dir) => JSON.parse(readFileSync(join(dir, 'package.json'), 'utf8'))
+
+/** The release's date: SOURCE_DATE_EPOCH (reproducible-builds.org), else that of the commit, else that of package.json. */
+function builtAt() {
+  const seconds = process.env.SOURCE_DATE_EPOCH || commitSeconds()
+  return (seconds ? new Date(Number(seconds) * 1000) : statSync(join(root, 'package.json')).mtime).toISOString()
+}
+
+function commitSeconds() {
+  try {
+    statSync(join(root, '.git'))
+    const git = ['-C', root, 'log', '-1', '--format=%ct', 'HEAD']
+    return execFileSync('git', git, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim()
+  } catch {
+    return undefined
+  }
+}
+
+/**
+ * CommonJS packages `require` Node's own modules. esbuild would leave that to a `require` that ES modules do not have;
+ * each becomes a tiny module of its own instead, so no chunk pays for `createRequire`.
+ */
+const builtinsForCommonJs = {
+  name: 'builtins-for-commonjs',
+  setup({ onResolve, onLoad }) {
+    onResolve({ filter: /./ }, ({ path, kind }) =>
+      kind === 'require-call' && isBuiltin(path) ? { path, namespace: 'builtin' } : undefined,
+    )
+    onLoad({ filter: /./, namespace: 'builtin' }, ({ path }) => ({
+      contents: `module.exports = process.getBuiltinModule(${JSON.stringify(path)})`,
+    }))
+  },
+}
+
+const shared = {
+  absWorkingDir: root,
+  outdir: 'dist',
+  bundle: true,
+  platform: 'node',
+  mainFields: ['module', 'main'],
+  target: 'node20',
+  external: ['fs-ext'],
+  minifyWhitespace: true,
+  minifySyntax: true,
+  lineLimit: 160,
+  legalComments: 'linked',
+  metafile: true,
+  write: false,
+  logLevel: 'warning',
+}
+
+/** Leaves what is imported on demand outside: the short way returns before it would be needed. */
+const withoutTheLazy = {
+  name: 'without-the-lazy',
+  setup({ onResolve }) {
+    onResolve({ filter: /./ }, ({ path, kind }) => (kind === 'dynamic-import' ? { path, external: true } : undefined))
+  },
+}
+
+/**
+ * Bundles in memory: `outputFiles` and `metafile` as esbuild gives them. Two parts: main.js with its chunks, each loaded
+ * when it is needed; and short-way.cjs, alone, for a run with nothing to do. That one is CommonJS, because importing
+ * node:fs as an ES module loads Node's streams and promises with it, a fifth of such a run.
+ */
+export async function bundle() {
+  const define = {
+    NIXACME_BUILT_AT: JSON.stringify(builtAt()),
+    NIXACME_VERSION: JSON.stringify(readManifest(root).version),
+  }
+  const built = await Promise.all([
+    build({
+      ...shared,
+      define,
+      entryPoints: ['src/main.ts'],
+      format: 'esm',
+      splitting: true,
+      plugins: [builtinsForCommonJs],
+    }),
+    build({
+      ...shared,
+      define: { ...define, 'import.meta.url': '__filename' },
+      entryPoints: ['src/short-way.ts'],
+      format: 'cjs',
+      outExtension: { '.js': '.cjs' },
+      plugins: [withoutTheLazy],
+    }),
+  ])
+  const merged = (part) => Object.assign({}, ...built.map(({ metafile }) => metafile[part]))
+  return {
+    outputFiles: built.flatMap(({ outputFiles }) => outputFiles),
+    metafile: { inputs: merged('inputs'), outputs: merged('outputs') },
+  }
+}
+
+/** The folders of the packages that bytes of the bundle come from. */
+function bundledPackages({ inputs, outputs }) {
+  const used = Object.values(outputs).flatMap((output) =>
+    Object.keys(output.inputs).filter((path) => output.inputs[path].bytesInOutput > 0 && inputs[path]),
+  )
+  const folders = used.map((path) => /^.*node_modules\/(?:@[^/]+\/)?[^/]+/.exec(path)?.[0])
+  return [...new Set(folders)].filter((folder) => folder !== undefined).sort()
+}
+
+function licenceOf(folder) {
+  const dir = join(root, folder)
+  const { name, version, license } = readManifest(dir)
+  const file = readdirSync(dir).find((entry) => /^(licen[cs]e|copying)/i.test(entry))
+  if (!file && !license) throw new Error(`'${folder}' has no licence`)
+  const text = file ? readFileSync(join(dir, file), 'utf8').trim() : `Licence, as its package.json says: ${license}`
+  return `${name} ${version}\n\n${text}\n`
+}
+
+/** Writes the chunks first and the entry last, then removes what is stale: whoever runs meanwhile finds a whole bundle. */
+function writeDist({ outputFiles, metafile }) {
+  const dist = join(root, 'dist')
+  const licences = bundledPackages(metafile)
+    .map(licenceOf)
+    .join(`\n${'-'.repeat(80)}\n\n`)
+  const files = new Map(outputFiles.map(({ path, contents }) => [basename(path), contents]))
+  const entry = files.get('main.js')
+  files.delete('main.js')
+  files.set('THIRD-PARTY-LICENSES.txt', licences).set('main.js', entry)
+  mkdirSync(dist, { recursive: true })
+  for (const [name, contents] of files) {
+    const temporary = join(dist, `.${name}.${process.pid}.tmp`)
+    writeFileSync(temporary, contents)
+    renameSync(temporary, join(dist, name))
+  }
+  for (const name of readdirSync(dist)) if (!files.has(name)) rmSync(join(dist, name), { recursive: true, force: true })
+}
+
+if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href) writeDist(await bundle())

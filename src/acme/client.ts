@@ -1,0 +1,214 @@
+// Requests to the CA, and the only door to acme-client: its JWS and HTTP core are used, its retries, polling and errors
+// are not. Everything above speaks of orders and challenges; nonces, repetitions, deadlines and nonsense end here.
+import { createHash } from 'node:crypto'
+import axios from 'acme-client/src/axios.js'
+import HttpClient from 'acme-client/src/http.js'
+import { NixacmeError } from '../errors.ts'
+import { isSecure } from '../url.ts'
+import { type Answer, answerOf, bodyOf, chainOf, largestBody, nonsense, problemOf } from './answer.ts'
+import { unreachable } from './failure.ts'
+import { NoncePool } from './nonces.ts'
+import { jittered, pause } from './pace.ts'
+import { persist } from './persist.ts'
+import { problemType } from './problem.ts'
+import type { Transport } from './transport.ts'
+import { type Directory, readDirectory } from './types.ts'
+
+// Its interceptors sleep through Retry-After five times and then lose the reason. Without them axios rejects with the cause.
+axios.interceptors.request.clear()
+axios.interceptors.response.clear()
+
+export interface ClientOptions {
+  readonly directoryUrl: string
+  readonly transport: Transport
+  readonly userAgent: string
+  now(): Date
+  readonly signal: AbortSignal
+  /** Seconds for one request, 30 unless told. */
+  readonly requestSeconds?: number
+}
+
+export interface Post<T> {
+  /** Undefined: a POST-as-GET (RFC 8555 §6.3). */
+  readonly payload?: object
+  /** What a refusal refuses: `the order of 'example.com'`. */
+  readonly refused: string
+  /** Reads the body; throws a Flaw. */
+  readonly read: (value: unknown) => T
+}
+
+export interface Reply<T> {
+  readonly body: T
+  /** The URL of the resource, from the Location header. */
+  readonly location: string | undefined
+  /** Seconds. */
+  readonly retryAfter: number | undefined
+}
+
+/** A CA that rejects nine nonces of ten is still got through; one that rejects all of them is left after a few seconds. */
+const mostBadNonces = 120
+/** From this one on a pause goes before each repetition. */
+const quickBadNonces = 20
+
+interface Shared {
+  readonly http: HttpClient
+  readonly options: ClientOptions
+  nonces: NoncePool | undefined
+  directory: Directory | undefined
+  /** Account URL. */
+  kid: string | undefined
+  requests: number
+}
+
+export class AcmeClient {
+  readonly #shared: Shared
+  readonly signal: AbortSignal
+
+  private constructor(shared: Shared, signal: AbortSignal) {
+    this.#shared = shared
+    this.signal = signal
+  }
+
+  /** Sends nothing yet. Throws `config` (78) when the directory URL is not one that may be asked. */
+  static open(options: ClientOptions): AcmeClient {
+    if (!isSecure(options.directoryUrl))
+      throw new NixacmeError(
+        'config',
+        `server '${withoutCredentials(options.directoryUrl)}' is no https URL that may be asked`,
+        {
+          hints: ["ACME needs https, without user or password in the URL; plain http is taken only for 'localhost'"],
+        },
+      )
+    const http = new HttpClient(options.directoryUrl, '')
+    const shared = { http, options, nonces: undefined, directory: undefined, kid: undefined, requests: 0 }
+    return new AcmeClient(shared, options.signal)
+  }
+
+  /** The same client under another signal: for the work that comes after an end. */
+  under(signal: AbortSignal): AcmeClient {
+    return new AcmeClient(this.#shared, signal)
+  }
+
+  /** HTTP requests sent so far, all repetitions included. */
+  get requests(): number {
+    return this.#shared.requests
+  }
+
+  /** Host and port of the CA, for words. */
+  get host(): string {
+    return new URL(this.#shared.options.directoryUrl).host
+  }
+
+  /** Signs with this key from now on; without `url` the key itself is sent along, as newAccount wants it. */
+  useAccount(keyPem: string, url?: string): void {
+    this.#shared.http.accountKey = keyPem
+    this.#shared.http.jwk = null
+    this.#shared.kid = url
+  }
+
+  /** The directory (RFC 8555 §7.1.1), asked for once. */
+  async directory(): Promise<Directory> {
+    const { options } = this.#shared
+    if (!this.#shared.directory) {
+      const answer = await persist(this.signal, () => this.#send('get', options.directoryUrl, {}))
+      if (answer.status >= 400) throw problemOf(answer, 'the request for its directory')
+      this.#shared.directory = bodyOf(answer, readDirectory)
+    }
+    return this.#shared.directory
+  }
+
+  /** The proof that the account's key holder wants this challenge (RFC 8555 §8.1): token and thumbprint (RFC 7638). */
+  keyAuthorization(token: string): string {
+    const thumbprint = createHash('sha256').update(JSON.stringify(this.#shared.http.getJwk())).digest('base64url')
+    return `${token}.${thumbprint}`
+  }
+
+  /**
+   * A signed request. Throws AcmeProblem for a refusal, `unavailable` (69) when the CA cannot be reached or answers
+   * nonsense, the signal's reason when it is aborted.
+   */
+  async post<T>(url: string, { payload, refused, read }: Post<T>): Promise<Reply<T>> {
+    const answer = await this.#signed(url, payload ?? null, {}, refused)
+    return { body: bodyOf(answer, read), location: locationOf(answer), retryAfter: answer.retryAfter }
+  }
+
+  /** The certificate chain at `url` as PEM blocks, leaf first (RFC 8555 §7.4.2). Throws as `post`. */
+  async downloadChain(url: string): Promise<string[]> {
+    const headers = { Accept: 'application/pem-certificate-chain' }
+    return chainOf(await this.#signed(url, null, headers, 'the download of the certificate'))
+  }
+
+  async #signed(url: string, payload: object | null, headers: object, refused: string): Promise<Answer> {
+    const { http } = this.#shared
+    for (let badNonces = 0; ; badNonces++) {
+      if (badNonces > quickBadNonces) await pause(jittered(0.02), this.signal)
+      const answer = await persist(this.signal, async () => {
+        const nonces = await this.#nonces()
+        const nonce = await nonces.take(this.signal)
+        let fresh: string | undefined
+        try {
+          const data = http.createSignedBody(url, payload, { nonce, kid: this.#shared.kid ?? null })
+          const received = await this.#send('post', url, { data, headers })
+          fresh = received.nonce
+          return received
+        } finally {
+          nonces.give(fresh)
+        }
+      })
+      if (answer.status < 400) return answer
+      const problem = problemOf(answer, refused)
+      if (problem.type !== problemType('badNonce') || badNonces >= mostBadNonces) throw problem
+    }
+  }
+
+  async #nonces(): Promise<NoncePool> {
+    const { newNonce } = await this.directory()
+    this.#shared.nonces ??= new NoncePool(async (signal) => {
+      const answer = await this.under(signal).#send('head', newNonce, {})
+      if (answer.nonce !== undefined) return answer.nonce
+      throw answer.status >= 400
+        ? problemOf(answer, 'the request for a nonce')
+        : nonsense(newNonce, 'an answer without a nonce')
+    })
+    return this.#shared.nonces
+  }
+
+  /** One request over the wire, bounded in time and size. Any status is an answer. */
+  async #send(method: 'get' | 'head' | 'post', url: string, options: { data?: object; headers?: object }) {
+    const { http, options: own } = this.#shared
+    const seconds = own.requestSeconds ?? 30
+    const route = own.transport.route(url)
+    const late = AbortSignal.timeout(seconds * 1000)
+    this.signal.throwIfAborted()
+    this.#shared.requests++
+    try {
+      const response = await http.request(url, method, {
+        ...options,
+        headers: { 'User-Agent': own.userAgent, ...options.headers },
+        httpAgent: route.httpAgent,
+        httpsAgent: route.httpsAgent,
+        proxy: false,
+        maxRedirects: 0,
+        maxContentLength: largestBody,
+        responseType: 'text',
+        transformResponse: [(body: unknown) => body],
+        signal: AbortSignal.any([this.signal, late]),
+      })
+      return answerOf(url, response, own.now())
+    } catch (e) {
+      this.signal.throwIfAborted()
+      if (late.aborted) throw unreachable(new Error(`no answer within ${seconds} s`), { url, proxy: route.proxy })
+      if (e instanceof Error && e.message.startsWith('maxContentLength')) throw nonsense(url, 'more than 1 MB')
+      throw unreachable(e, { url, proxy: route.proxy })
+    }
+  }
+}
+
+const locationOf = ({ url, location }: Answer): string | undefined => {
+  if (location === undefined) return undefined
+  const absolute = URL.canParse(location, url) ? new URL(location, url).href : ''
+  if (!isSecure(absolute)) throw nonsense(url, 'a Location that is no https URL')
+  return absolute
+}
+
+const withoutCredentials = (url: string): string => url.replace(/\/\/[^/@]*@/, '//')

@@ -1,0 +1,123 @@
+// The network half's front door: one certificate from the CA, or a reason why not. Loaded only when there is work to do.
+import { buildCsr } from '../certificate/csr.ts'
+import { generateKey } from '../certificate/keys.ts'
+import { checkSet } from '../certificate/verify.ts'
+import type { Challenge, KeyType } from '../config/config.ts'
+import type { Host } from '../host.ts'
+import type { Log } from '../log.ts'
+import { openAccount, reopenAccount } from './account.ts'
+import { type AccountFiles, readAccount } from './account-files.ts'
+import type { Solver } from './challenges/solver.ts'
+import { webrootSolver } from './challenges/webroot.ts'
+import { AcmeClient } from './client.ts'
+import { type IssuedChain, placeOrder } from './order.ts'
+import { bound } from './pace.ts'
+import { isProblem } from './problem.ts'
+import { openTransport } from './transport.ts'
+
+export interface IssueRequest {
+  /** A-labels, the certificate's domain first. */
+  readonly names: readonly string[]
+  readonly directoryUrl: string
+  readonly email: string | null
+  /** Of the certificate's key, and of the account's where it must be made. */
+  readonly keyType: KeyType
+  readonly challenge: Challenge
+  /** The group of webroot folders that are missing; undefined keeps the system's choice. */
+  readonly groupGid: number | undefined
+  readonly groupName: string
+  readonly account: AccountFiles
+  /** Runs `work` alone among all processes that share the account; only used when it must be registered. */
+  withAccountLock<T>(work: () => Promise<T>): Promise<T>
+  /** Paths of PEM files with further roots for the CA's own HTTPS. */
+  readonly caCertificates: readonly string[]
+  /** HTTPS_PROXY, HTTP_PROXY, NO_PROXY (either case), LEGO_CA_CERTIFICATES, NODE_EXTRA_CA_CERTS. */
+  readonly env: Host['env']
+  now(): Date
+  readonly signal: AbortSignal
+  readonly log: Log
+  /** Seconds for the whole. */
+  readonly deadlineSeconds: number
+  /** Stop before anything is made at the CA. */
+  readonly dryRun: boolean
+  /** `nixacme/<version> acme-client/5.4.0` */
+  readonly userAgent: string
+}
+
+export interface Issued {
+  /** As lego writes keys: SEC1 or PKCS#1. */
+  readonly keyPem: string
+  /** PEM blocks, leaf first, checked against key and names. */
+  readonly chain: readonly string[]
+  readonly certUrl: string
+  readonly accountUrl: string
+}
+
+/**
+ * Gets one certificate. A dry run fetches the directory, proves that challenges can be shown and returns undefined: at the
+ * CA nothing is made. Nothing is stored but the account's files.
+ *
+ * Throws AcmeProblem (75, 76, or 69 when the CA itself is at fault), `unavailable` (69) when the CA cannot be reached,
+ * answers nonsense or lets the deadline pass, `later` (75) when `signal` is aborted, `refused` (76) when the certificate is
+ * not the one asked for, `write` (73) or `permission` (77) for the webroot and the account's files, `data` (65) for a
+ * damaged account key, `config` (78) for the server's URL, private roots and proxy.
+ */
+export async function issue(req: IssueRequest): Promise<Issued | undefined> {
+  const host = URL.canParse(req.directoryUrl) ? new URL(req.directoryUrl).host : req.directoryUrl
+  const { signal, end } = bound(req.signal, req.deadlineSeconds, `the work with the CA at '${host}'`)
+  const transport = openTransport(req)
+  try {
+    signal.throwIfAborted()
+    const { directoryUrl, userAgent } = req
+    const client = AcmeClient.open({ directoryUrl, transport, userAgent, now: () => req.now(), signal })
+    const solver = solverFor(req)
+    solver.prepare()
+    return req.dryRun ? await rehearse(client, req) : await perform(client, solver, req)
+  } finally {
+    end()
+    transport.close()
+  }
+}
+
+const solverFor = ({ challenge: { webroot }, groupGid, groupName, log }: IssueRequest): Solver =>
+  webrootSolver({ webroot, groupGid, groupName, log })
+
+async function rehearse(client: AcmeClient, { account, log }: IssueRequest): Promise<undefined> {
+  readAccount(account)
+  const { termsOfService } = await client.directory()
+  const terms =
+    termsOfService === undefined ? 'no terms of service' : `terms of service at '${termsOfService.slice(0, 200)}'`
+  log.info(
+    `dry run: the CA at '${client.host}' answers (${terms}) and challenges can be shown, stopping before the order`,
+  )
+}
+
+async function perform(client: AcmeClient, solver: Solver, req: IssueRequest): Promise<Issued> {
+  const { names, keyType, log } = req
+  const accountUrl = await openAccount(client, req)
+  log.info(`ordering a certificate for ${names.map((name) => `'${name}'`).join(', ')} from '${client.host}'`)
+  const makeRequest = async () => {
+    const keyPem = await generateKey(keyType)
+    return { keyPem, csr: await buildCsr(keyPem, names) }
+  }
+  const order = () => placeOrder(client, { names, solver, makeRequest, log })
+  const issued = await withKnownAccount(client, req, accountUrl, order)
+  checkSet({ key: issued.keyPem, chain: issued.chain }, names)
+  return issued
+}
+
+/** Orders; once more after a new registration when the CA does not know the stored account. */
+async function withKnownAccount(
+  client: AcmeClient,
+  req: IssueRequest,
+  stored: string,
+  order: () => Promise<IssuedChain>,
+) {
+  try {
+    return { ...(await order()), accountUrl: stored }
+  } catch (e) {
+    if (!isProblem(e, 'accountDoesNotExist')) throw e
+    const accountUrl = await reopenAccount(client, req, stored)
+    return { ...(await order()), accountUrl }
+  }
+}

@@ -1,0 +1,150 @@
+// What a CA may say, as types, and the readers through which every answer enters: nothing behind them meets a surprise.
+
+import { isSecure } from '../url.ts'
+import { asProblem, longestName, type Problem } from './problem.ts'
+
+/** RFC 8555 §7.1.1, as far as it is used here. */
+export interface Directory {
+  readonly newNonce: string
+  readonly newAccount: string
+  readonly newOrder: string
+  readonly termsOfService: string | undefined
+  readonly externalAccountRequired: boolean
+}
+
+/** RFC 8555 §7.1.2; `orders` is kept only because lego writes it down. */
+export interface AccountObject {
+  readonly status: string
+  readonly contact: readonly string[]
+  readonly orders: string | undefined
+}
+
+const orderStatuses = ['pending', 'ready', 'processing', 'valid', 'invalid'] as const
+export type OrderStatus = (typeof orderStatuses)[number]
+
+/** RFC 8555 §7.1.3 */
+export interface Order {
+  readonly status: OrderStatus
+  readonly authorizations: readonly string[]
+  readonly finalize: string
+  readonly certificate: string | undefined
+  readonly error: Problem | undefined
+}
+
+const authorizationStatuses = ['pending', 'valid', 'invalid', 'deactivated', 'expired', 'revoked'] as const
+
+/** RFC 8555 §7.1.4 */
+export interface Authorization {
+  readonly status: (typeof authorizationStatuses)[number]
+  /** The name; a wildcard's without its `*.`. */
+  readonly name: string
+  readonly challenges: readonly ChallengeObject[]
+}
+
+/** RFC 8555 §8. Types that are not known here are kept too: `token` is not theirs to have. */
+export interface ChallengeObject {
+  readonly type: string
+  readonly url: string
+  readonly token: string | undefined
+  readonly error: Problem | undefined
+}
+
+/** Why an answer is not what it should be, as the end of a sentence; the client adds the URL. */
+export class Flaw extends Error {}
+
+type Fields = Readonly<Record<string, unknown>>
+
+export const isRecord = (v: unknown): v is Fields => typeof v === 'object' && v !== null && !Array.isArray(v)
+
+function fieldsOf(value: unknown, what: string): Fields {
+  if (!isRecord(value)) throw new Flaw(`${what} is no JSON object`)
+  return value
+}
+
+function text(fields: Fields, key: string): string {
+  const value = fields[key]
+  if (typeof value !== 'string' || value === '') throw new Flaw(`'${key}' is missing or no text`)
+  return value
+}
+
+const optionalText = (fields: Fields, key: string): string | undefined =>
+  fields[key] === undefined || fields[key] === null ? undefined : text(fields, key)
+
+function url(fields: Fields, key: string): string {
+  const value = text(fields, key)
+  if (!isSecure(value)) throw new Flaw(`'${key}' is no https URL`)
+  return value
+}
+
+function list(fields: Fields, key: string): readonly unknown[] {
+  const value = fields[key]
+  if (!Array.isArray(value)) throw new Flaw(`'${key}' is missing or no list`)
+  return value
+}
+
+function oneOf<T extends string>(fields: Fields, key: string, known: readonly T[]): T {
+  const value = text(fields, key)
+  const found = known.find((k) => k === value)
+  if (!found) throw new Flaw(`'${key}' is '${value.slice(0, 40)}', which RFC 8555 does not know`)
+  return found
+}
+
+export function readDirectory(value: unknown): Directory {
+  const fields = fieldsOf(value, 'the directory')
+  const meta = isRecord(fields['meta']) ? fields['meta'] : {}
+  return {
+    newNonce: url(fields, 'newNonce'),
+    newAccount: url(fields, 'newAccount'),
+    newOrder: url(fields, 'newOrder'),
+    termsOfService: optionalText(meta, 'termsOfService'),
+    externalAccountRequired: meta['externalAccountRequired'] === true,
+  }
+}
+
+export function readAccountObject(value: unknown): AccountObject {
+  const fields = fieldsOf(value, 'the account')
+  const contact = fields['contact'] ?? []
+  return {
+    status: text(fields, 'status'),
+    contact: Array.isArray(contact) ? contact.filter((c) => typeof c === 'string') : [],
+    orders: optionalText(fields, 'orders'),
+  }
+}
+
+export function readOrder(value: unknown): Order {
+  const fields = fieldsOf(value, 'the order')
+  const authorizations = list(fields, 'authorizations').map((v) => url({ authorization: v }, 'authorization'))
+  if (authorizations.length === 0) throw new Flaw("'authorizations' is empty")
+  return {
+    status: oneOf(fields, 'status', orderStatuses),
+    authorizations,
+    finalize: url(fields, 'finalize'),
+    certificate: fields['certificate'] === undefined ? undefined : url(fields, 'certificate'),
+    error: asProblem(fields['error']),
+  }
+}
+
+export function readAuthorization(value: unknown): Authorization {
+  const fields = fieldsOf(value, 'the authorization')
+  return {
+    status: oneOf(fields, 'status', authorizationStatuses),
+    name: readName(fields['identifier']),
+    challenges: list(fields, 'challenges').map(readChallenge),
+  }
+}
+
+function readName(identifier: unknown): string {
+  const name = text(fieldsOf(identifier, "'identifier'"), 'value')
+  if (name.length > longestName) throw new Flaw("the 'value' of an identifier is longer than a name can be")
+  return name
+}
+
+export function readChallenge(value: unknown): ChallengeObject {
+  const fields = fieldsOf(value, 'the challenge')
+  return {
+    type: text(fields, 'type'),
+    url: url(fields, 'url'),
+    token: optionalText(fields, 'token'),
+    error: asProblem(fields['error']),
+  }
+}

@@ -1,0 +1,125 @@
+// What a stored certificate says, and whether the key beside it is its own: enough to decide what is due, read from the
+// DER itself (RFC 5280, RFC 5915, RFC 8017, RFC 5958), without loading node:crypto. The signatures, and that the private
+// part of the key is sound, are checked before anything is installed (verify.ts).
+import { createRequire } from 'node:module'
+import { type Element, element, elements, inside, pemBlock, tag } from './der.ts'
+
+export interface CertificateFacts {
+  readonly notBefore: Date
+  readonly notAfter: Date
+  /** The dNSNames of the subjectAltName, in lower case, in the certificate's order. */
+  readonly names: readonly string[]
+}
+
+export interface CertificateSet {
+  /** Private key, PEM (SEC1, PKCS#1 or PKCS#8). */
+  readonly key: string
+  /** PEM blocks, leaf first, each issued by the next. */
+  readonly chain: readonly string[]
+}
+
+export type LeafJudgement = { readonly facts: CertificateFacts } | { readonly flaw: string }
+
+const block = /-----BEGIN CERTIFICATE-----\r?\n[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----/g
+
+/** The CERTIFICATE blocks of a PEM text, each with a closing newline; other blocks (a key before them) are passed over. */
+export const splitPem = (text: string): string[] => (text.match(block) ?? []).map((pem) => `${pem}\n`)
+
+const anyBlock = /-----BEGIN ([A-Z0-9 ]+)-----\r?\n[^-]*-----END \1-----/g
+
+/** True unless a PEM text was cut short or damaged at its lines of dashes: none stands outside of a whole block. */
+export const isWholePem = (text: string): boolean => !/^-/m.test(text.replaceAll(anyBlock, ''))
+
+/** UTCTime and GeneralizedTime as RFC 5280 §4.1.2.5 allows them: seconds, and Z. */
+function time({ tag: kind, content }: Element): Date {
+  const text = content.toString('latin1')
+  const [, year, month, day, hour, minute, second] = /^(\d{2}|\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)Z$/.exec(text) ?? []
+  if (year === undefined || (kind === tag.utcTime) !== (year.length === 2)) throw new RangeError('no time')
+  const century = year.length === 4 ? '' : Number(year) < 50 ? '20' : '19'
+  const date = new Date(`${century}${year}-${month}-${day}T${hour}:${minute}:${second}Z`)
+  if (Number.isNaN(date.getTime())) throw new RangeError('no time')
+  return date
+}
+
+const subjectAltName = Buffer.from([0x55, 0x1d, 0x11])
+
+function dnsNames(extensions: Buffer | undefined): string[] {
+  for (const { content } of extensions ? inside(extensions, tag.sequence) : []) {
+    const [oid, ...rest] = elements(content)
+    const value = rest.at(-1)
+    if (!oid?.content.equals(subjectAltName) || value?.tag !== tag.octetString) continue
+    return inside(value.content, tag.sequence)
+      .filter((name) => name.tag === tag.dnsName)
+      .map((name) => name.content.toString('latin1').toLowerCase())
+  }
+  return []
+}
+
+export interface Leaf {
+  readonly facts: CertificateFacts
+  /** The content of the subjectPublicKey's BIT STRING. */
+  readonly publicKey: Buffer
+}
+
+/** Reads the first certificate of a PEM text. Throws RangeError when there is none or it is damaged. */
+export function readLeaf(pem: string): Leaf {
+  const der = pemBlock(pem, /CERTIFICATE/) ?? Buffer.alloc(0)
+  const tbs = elements(element(inside(der, tag.sequence), 0, tag.sequence))
+  const fields = tbs[0]?.tag === tag.context0 ? tbs.slice(1) : tbs
+  // serialNumber, signature, issuer, validity, subject, subjectPublicKeyInfo, …, extensions
+  const [from, to] = elements(element(fields, 3, tag.sequence))
+  if (!from || !to) throw new RangeError('no validity')
+  const publicKey = element(elements(element(fields, 5, tag.sequence)), 1, tag.bitString)
+  const extensions = fields.find((field) => field.tag === tag.context3)?.content
+  return { facts: { notBefore: time(from), notAfter: time(to), names: dnsNames(extensions) }, publicKey }
+}
+
+/** The public key inside an ECPrivateKey (RFC 5915), as in a certificate's BIT STRING; it may be left out. */
+const ecPublicKey = (fields: readonly Element[]): Buffer | undefined => {
+  const wrapped = fields.find((field) => field.tag === tag.context1)
+  return wrapped && element(elements(wrapped.content), 0, tag.bitString)
+}
+
+/** True when the key's public half is `publicKey`; undefined where the key's format does not tell it. */
+function isItsKey(fields: readonly Element[], publicKey: Buffer): boolean | undefined {
+  const [first, second, third] = fields
+  if (first?.tag !== tag.integer) throw new RangeError('no private key')
+  // PKCS#1: version, modulus, publicExponent, …; the certificate holds the same two numbers.
+  if (second?.tag === tag.integer && third?.tag === tag.integer) {
+    if (fields.length < 9) throw new RangeError('cut short')
+    const [modulus, exponent] = inside(publicKey.subarray(1), tag.sequence)
+    return modulus?.content.equals(second.content) === true && exponent?.content.equals(third.content) === true
+  }
+  // PKCS#8: version, algorithm, one of the others in an OCTET STRING (or, as Ed25519 has it, something else).
+  if (second?.tag === tag.sequence) {
+    const [inner] = elements(element(fields, 2, tag.octetString))
+    return inner?.tag === tag.sequence ? isItsKey(elements(inner.content), publicKey) : undefined
+  }
+  return ecPublicKey(fields)?.equals(publicKey)
+}
+
+/** For keys that do not hold their public half (`openssl ec -no_public`, Ed25519). */
+function isItsKeyByArithmetic(certificate: string, key: string): boolean {
+  const { createPrivateKey, X509Certificate } = createRequire(import.meta.url)(
+    'node:crypto',
+  ) as typeof import('node:crypto')
+  return new X509Certificate(certificate).checkPrivateKey(createPrivateKey(key))
+}
+
+/** The leaf's facts when `key` is its key; else what is wrong, as the end of a sentence. Never throws. */
+export function judgeLeaf({ key, chain }: CertificateSet): LeafJudgement {
+  const pem = chain[0] ?? ''
+  let leaf: Leaf
+  try {
+    leaf = readLeaf(pem)
+  } catch {
+    return { flaw: 'the certificate is damaged or cut short' }
+  }
+  try {
+    const der = pemBlock(key, /(?:EC |RSA )?PRIVATE KEY/) ?? Buffer.alloc(0)
+    const matches = isItsKey(inside(der, tag.sequence), leaf.publicKey) ?? isItsKeyByArithmetic(pem, key)
+    return matches ? { facts: leaf.facts } : { flaw: 'the key is not the one of the certificate' }
+  } catch {
+    return { flaw: 'the key is damaged or cut short' }
+  }
+}

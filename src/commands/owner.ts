@@ -1,0 +1,60 @@
+// Whose files a certificate's are: user `acme` and the certificate's group on a machine that has them, the caller's own
+// where an unprivileged user keeps a state of his own.
+import { NixacmeError } from '../errors.ts'
+import type { Host } from '../host.ts'
+import type { Job } from '../job/job.ts'
+import { groupId, systemUser } from '../system-users.ts'
+
+/** The system user that does the work. */
+export const acmeUser = 'acme'
+const defaultGroup = 'acme'
+
+export interface Owner {
+  /** Numeric group; undefined: whatever the system gives. */
+  readonly gid: number | undefined
+  /** Why the wanted group cannot be had: to be thrown before the CA is asked for anything. */
+  readonly fault: NixacmeError | undefined
+}
+
+/** Looks up the groups of jobs, each once. */
+export function ownerFinder(host: Host): (job: Job) => Promise<Owner> {
+  const known = new Map<string, Promise<Owner>>()
+  return (job) => {
+    const owner = known.get(job.group) ?? groupId(job.group).then((gid) => ownerOf(job.group, gid, host))
+    known.set(job.group, owner)
+    return owner
+  }
+}
+
+/** The owner, once the numeric id of the group is known (undefined: there is no such group). */
+export function ownerOf(group: string, gid: number | undefined, host: Host): Owner {
+  const { uid, gid: own, groups } = host.identity
+  if (gid !== undefined && (uid === 0 || gid === own || groups.includes(gid))) return { gid, fault: undefined }
+  // An unprivileged user with a state of his own: the default group means nothing to him.
+  if (group === defaultGroup && uid !== 0) return { gid: undefined, fault: undefined }
+  const fault =
+    gid === undefined
+      ? new NixacmeError('config', `the group '${group}' does not exist`, {
+          hints: [`make it ('groupadd --system ${group}') or set 'group' to one that exists`],
+        })
+      : new NixacmeError(
+          'permission',
+          `files cannot be given to the group '${group}': this process is no member of it`,
+          {
+            hints: ['run as root, or add the user to the group'],
+          },
+        )
+  return { gid: undefined, fault }
+}
+
+/** User `acme`. Throws `config` (78) when there is none. */
+export async function findAcmeUser(): Promise<{ uid: number; gid: number }> {
+  const user = await systemUser(acmeUser)
+  if (user) return user
+  throw new NixacmeError('config', `the user '${acmeUser}' does not exist`, {
+    hints: [
+      `make it: useradd --system --home-dir /var/lib/acme --shell /usr/sbin/nologin --user-group ${acmeUser}`,
+      "or set 'useRoot = true', or run as another user with --state-dir and --runtime-dir",
+    ],
+  })
+}

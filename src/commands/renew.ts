@@ -1,0 +1,50 @@
+// `nixacme renew`: finds the jobs, becomes the right user, does the work of each, tells the hooks, and reports.
+
+import { join } from 'node:path'
+import { NixacmeError } from '../errors.ts'
+import type { Job } from '../job/job.ts'
+import { isPending } from '../renewal/signal.ts'
+import { systemUser } from '../system-users.ts'
+import { asAcme } from './as-acme.ts'
+import { type Context, findJobs, type Wanted } from './context.ts'
+import { acmeUser } from './owner.ts'
+import { tell } from './post-run.ts'
+import { type RenewSettings, work } from './work.ts'
+
+export async function renewCommand(wanted: Wanted, settings: RenewSettings, context: Context): Promise<number> {
+  const { host, log } = context
+  const { jobs, faults } = await findJobs(context, wanted)
+  let status = 0
+  for (const [cert, e] of faults) {
+    status ||= e.exitStatus
+    log.about(cert).error(e.message, e.hints)
+  }
+  if (jobs.length === 0 && faults.size === 0) log.info('no certificates')
+  const isRoot = host.identity.uid === 0
+  const worked =
+    isRoot && jobs[0]?.useRoot === false ? await asAcme(jobs, settings, context) : await work(jobs, settings, context)
+  // A certificate that failed must not keep the others from being told.
+  const told = settings.dryRun ? 0 : await tellAll(jobs, context)
+  return status || worked || told
+}
+
+/**
+ * Runs the hooks of what was installed. User `acme` does not: what it runs for is a unit or root, and these do it as root.
+ */
+async function tellAll(jobs: readonly Job[], context: Context): Promise<number> {
+  const { host, log, roots } = context
+  const pending = jobs.filter((job) => isPending(join(roots.state, job.cert)))
+  if (pending.length === 0) return 0
+  if (host.identity.uid !== 0 && host.identity.uid === (await systemUser(acmeUser))?.uid) return 0
+  let status = 0
+  for (const job of pending) {
+    try {
+      await tell(job, context)
+    } catch (e) {
+      if (!(e instanceof NixacmeError)) throw e
+      status ||= e.exitStatus
+      log.about(job.cert).error(e.message, e.hints)
+    }
+  }
+  return status
+}

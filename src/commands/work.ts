@@ -1,0 +1,96 @@
+// The work of `renew`, as the user whose files it makes: each job with the CA lent to it, and a report of each.
+import { NixacmeError } from '../errors.ts'
+import type { Job } from '../job/job.ts'
+import type { Decision } from '../renewal/decision.ts'
+import { renew, type Tools } from '../renewal/renew.ts'
+import type { Context } from './context.ts'
+import { ownerFinder } from './owner.ts'
+import { failure, type Report, renderReports, report } from './report.ts'
+
+export interface RenewSettings {
+  readonly atOnce: boolean
+  readonly dryRun: boolean
+  /** Seconds; 0: do not wait for a slot; null: as long as it takes; undefined: as the config says. */
+  readonly patience: number | null | undefined
+  readonly json: boolean
+}
+
+/** Does the work of the jobs in this process: those with nothing to do at once, the others in as many lanes as slots. */
+export async function work(jobs: readonly Job[], settings: RenewSettings, context: Context): Promise<number> {
+  const ownerOf = ownerFinder(context.host)
+  const reports = new Map<string, Report>()
+  let status = 0
+  const one = async (job: Job) => {
+    const done = await renewOne(job, settings, context, ownerOf)
+    reports.set(job.cert, done)
+    status ||= done.error?.status ?? 0
+  }
+  // Jobs of one home slot would wait for each other: they queue here instead, without a lock file between them.
+  const lanes = new Map<number | string, Job[]>()
+  for (const job of jobs) {
+    const key = job.lock.home ?? job.cert
+    const queue = lanes.get(key)
+    if (queue) queue.push(job)
+    else lanes.set(key, [job])
+  }
+  const lane = async (queue: readonly Job[]) => {
+    for (const job of queue) await one(job)
+  }
+  await Promise.all([...lanes.values()].map(lane))
+  if (settings.json) context.host.stdout.write(renderReports(jobs.flatMap((job) => reports.get(job.cert) ?? [])))
+  return status
+}
+
+async function renewOne(
+  job: Job,
+  settings: RenewSettings,
+  { host, log, roots }: Context,
+  ownerOf: ReturnType<typeof ownerFinder>,
+): Promise<Report> {
+  let decided: Decision | undefined
+  try {
+    const owner = await ownerOf(job)
+    const obtain: Tools['obtain'] = async (_, paths, withAccountLock) => {
+      if (owner.fault) throw owner.fault
+      const { issue } = await import('../acme/issue.ts')
+      const issued = await issue({
+        names: job.names,
+        directoryUrl: job.directoryUrl,
+        email: job.email,
+        keyType: job.keyType,
+        challenge: job.challenge,
+        groupGid: owner.gid,
+        groupName: job.group,
+        account: { dir: paths.account, json: paths.accountJson, key: paths.accountKey },
+        withAccountLock,
+        caCertificates: job.caCertificates,
+        env: host.env,
+        now: host.now,
+        signal: host.interrupted,
+        log: log.about(job.cert),
+        deadlineSeconds: orderSeconds,
+        dryRun: settings.dryRun,
+        userAgent: `nixacme/${host.version}`,
+      })
+      return issued && { key: issued.keyPem, chain: issued.chain, certUrl: issued.certUrl }
+    }
+    const { decision, slot } = await renew(job, settings, {
+      roots,
+      host,
+      log,
+      gid: owner.gid,
+      obtain,
+      onDecision(decision) {
+        decided = decision
+      },
+    })
+    return report(job, roots.state, decision, slot)
+  } catch (e) {
+    if (!(e instanceof NixacmeError)) throw e
+    log.about(job.cert).error(e.message, e.hints)
+    return { ...report(job, roots.state, decided, job.lock.home), ...failure(e) }
+  }
+}
+
+/** Seconds that one order may take, with all its waits. */
+const orderSeconds = 600

@@ -1,0 +1,31 @@
+// The program as a function: arguments and a host in, exit status out.
+import { cli } from './cli.ts'
+import { ConfigError, sayFaults } from './config/faults.ts'
+import { exitStatuses, messageOf, NixacmeError } from './errors.ts'
+import type { Host } from './host.ts'
+import { createLog, logError } from './log.ts'
+
+/** Runs one command. Never throws: what went wrong is said on stderr, once, and told by the exit status. */
+export async function main(argv: readonly string[], host: Host): Promise<number> {
+  try {
+    return await cli(argv, host)
+  } catch (e) {
+    const log = await createLog(host)
+    if (!(e instanceof NixacmeError)) {
+      log.error(`a fault of nixacme: ${messageOf(e)}`, [...topOfStack(e), 'please report it with these lines'])
+      return exitStatuses.bug.status
+    }
+    if (e instanceof ConfigError) sayFaults(log, e)
+    else logError(log, e)
+    return e.exitStatus
+  }
+}
+
+/** The first lines of a stack trace: enough to find the place. */
+const topOfStack = (e: unknown): string[] =>
+  e instanceof Error
+    ? (e.stack ?? '')
+        .split('\n')
+        .slice(1, 6)
+        .map((line) => line.trim())
+    : []

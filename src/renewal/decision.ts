@@ -1,0 +1,165 @@
+// What is to be done for a certificate, and why: the table of DESIGN §6. Knows no clock, no disk, no CA; everything it
+// needs comes in, so that `plan` and `renew` cannot disagree.
+import type { CertificateFacts } from '../certificate/read.ts'
+import { unreachable } from '../errors.ts'
+import { isoDay, isoMinute } from '../time.ts'
+import type { StoredState } from './state.ts'
+
+export interface Policy {
+  /** The names wanted, as A-labels. */
+  readonly names: readonly string[]
+  readonly domainHash: string
+  /** Whole days, or null: a share of the lifetime decides. */
+  readonly validMinDays: number | null
+}
+
+export interface Circumstances {
+  readonly now: Date
+  /** The release's date: a clock that reads less is wrong. */
+  readonly builtAt: Date
+  /** `--now`: dates and the failure memory do not count. */
+  readonly atOnce: boolean
+}
+
+/** What work there can be. */
+export type Action = 'run' | 'force-renew' | 'renew'
+
+/** The dates of the certificate judged; both null where there is none. */
+interface Dates {
+  readonly notAfter: Date | null
+  /** The first instant at which the certificate is due. */
+  readonly dueAt: Date | null
+  /** One clause in lower case without a full stop. */
+  readonly reason: string
+}
+
+export type Decision = Dates &
+  (
+    | {
+        readonly kind: 'skip'
+        /** Same names, other order or spelling: only `domainhash.txt` is written anew. */
+        readonly storeHash: boolean
+        /** Why the clock is not believed, where it is not. */
+        readonly clockDoubt: string | null
+      }
+    | { readonly kind: Action }
+    | { readonly kind: 'wait'; readonly action: Action; readonly until: Date }
+  )
+
+const second = 1000
+const day = 86_400 * second
+
+/** Certificates that live less than this are renewed at half of their lifetime, others at two thirds (contract 2.5). */
+const shortLifetime = 10 * day
+
+/**
+ * When a certificate becomes due. `validMinDays` N: as soon as fewer than N + 1 days are left, so that 30 d 23 h counts
+ * as 30 (contract 1.10). Else the CA's own instant, else a share of the lifetime.
+ */
+export function dueAt(
+  facts: Pick<CertificateFacts, 'notBefore' | 'notAfter'>,
+  validMinDays: number | null,
+  renewAt?: Date,
+): Date {
+  const end = facts.notAfter.getTime()
+  if (validMinDays !== null) return new Date(end - (validMinDays + 1) * day + second)
+  if (renewAt) return renewAt
+  const lifetime = end - facts.notBefore.getTime()
+  return new Date(end - Math.floor(lifetime / (lifetime < shortLifetime ? 2 : 3)))
+}
+
+const quoted = (names: readonly string[]): string => names.map((n) => `'${n}'`).join(', ')
+const plural = (n: number, unit: string): string => `${n} ${unit}${Math.abs(n) === 1 ? '' : 's'}`
+
+/** "25 days left", or in smaller units when there are few. */
+export function timeLeft(notAfter: Date, now: Date): string {
+  const left = notAfter.getTime() - now.getTime()
+  if (left <= 0) return `expired since ${isoDay(notAfter)}`
+  if (left >= 2 * day) return `${plural(Math.floor(left / day), 'day')} left`
+  const hours = Math.floor(left / (3600 * second))
+  if (hours >= 2) return `${plural(hours, 'hour')} left`
+  const minutes = Math.floor(left / (60 * second))
+  return minutes >= 2 ? `${plural(minutes, 'minute')} left` : `${plural(Math.floor(left / second), 'second')} left`
+}
+
+function namesChange(held: readonly string[], wanted: readonly string[]) {
+  return {
+    added: wanted.filter((name) => !held.includes(name)),
+    removed: held.filter((name) => !wanted.includes(name)),
+  }
+}
+
+function clockDoubt(facts: CertificateFacts | undefined, { now, builtAt }: Circumstances): string | null {
+  if (facts && now < facts.notBefore)
+    return `the clock reads ${now.toISOString()}, before the certificate's notBefore ${facts.notBefore.toISOString()}`
+  if (now < builtAt) return `the clock reads ${now.toISOString()}, before this nixacme was built`
+  return null
+}
+
+type Wanted = Dates & ({ readonly kind: Action } | Extract<Decision, { kind: 'skip' }>)
+
+/** The first four rows of the table. */
+function wanted(state: StoredState, policy: Policy, at: Circumstances): Wanted {
+  const { candidate, account } = state
+  const none = { notAfter: null, dueAt: null }
+  switch (candidate.kind) {
+    case 'missing':
+      return { kind: 'run', ...none, reason: `no ${candidate.what} yet` }
+    case 'unusable':
+      return { kind: 'run', ...none, reason: `what is stored cannot be used: ${candidate.reason}` }
+    case 'usable':
+      break
+    default:
+      return unreachable(candidate)
+  }
+  const { facts } = candidate
+  const due = dueAt(facts, policy.validMinDays, state.memory.renewAt)
+  const dates = { notAfter: facts.notAfter, dueAt: due }
+  if (account !== 'registered')
+    return {
+      kind: 'run',
+      ...dates,
+      reason: account === 'key' ? 'the account key is not registered' : 'no account is registered',
+    }
+  const { added, removed } = namesChange(facts.names, policy.names)
+  const hashDiffers = state.domainHash !== policy.domainHash
+  // An unwanted name alone counts only with a changed config: state taken over may hold one that lego once kept.
+  if (added.length > 0 || (hashDiffers && removed.length > 0)) {
+    const changes = [
+      added.length > 0 ? `${quoted(added)} added` : '',
+      removed.length > 0 ? `${quoted(removed)} removed` : '',
+    ]
+    return { kind: 'force-renew', ...dates, reason: `the names changed: ${changes.filter(Boolean).join(', ')}` }
+  }
+  if (at.atOnce) return { kind: 'renew', ...dates, reason: 'asked for with --now' }
+  const left = timeLeft(facts.notAfter, at.now)
+  const doubt = clockDoubt(facts, at)
+  if (doubt)
+    return {
+      kind: 'skip',
+      ...dates,
+      reason: `${doubt}: not judging whether it is due`,
+      storeHash: hashDiffers,
+      clockDoubt: doubt,
+    }
+  const rule =
+    policy.validMinDays !== null
+      ? `${plural(policy.validMinDays, 'day')} required`
+      : `due ${state.memory.renewAt ? 'by the renewal time of the CA' : 'from'} ${isoMinute(due)}`
+  if (at.now >= due) return { kind: 'renew', ...dates, reason: `${left}, ${rule}` }
+  return { kind: 'skip', ...dates, reason: `${left}, ${rule}`, storeHash: hashDiffers, clockDoubt: null }
+}
+
+/** The whole table: exhaustive, and the same answer for the same arguments. */
+export function decide(state: StoredState, policy: Policy, at: Circumstances): Decision {
+  const decision = wanted(state, policy, at)
+  const { retryAt } = state.memory
+  if (decision.kind === 'skip' || at.atOnce || !retryAt || at.now >= retryAt) return decision
+  return {
+    ...decision,
+    kind: 'wait',
+    action: decision.kind,
+    until: retryAt,
+    reason: `${decision.reason}; after failures not before ${retryAt.toISOString()}`,
+  }
+}

@@ -1,0 +1,209 @@
+// Gives services the certificate: `out/` always shows one whole set. A set is written as a generation, then one rename
+// flips `out/current`; the names in `out/` are links through it (DESIGN §4). A kill at any point leaves the old set or the
+// new one, and the next run completes the rest. Needs the certificate's lock.
+import * as fs from 'node:fs'
+import { join } from 'node:path'
+import { type CertificateFacts, judgeLeaf, splitPem } from '../certificate/read.ts'
+import { judgeSet } from '../certificate/verify.ts'
+import { NixacmeError, readError, writeError } from '../errors.ts'
+import { orAbsent, syncDir, temporaryName } from '../fs.ts'
+import {
+  dirMode,
+  ensureGeneration,
+  type Files,
+  fileMode,
+  filesOf,
+  generationId,
+  generationsDir,
+  holds,
+  linkOf,
+  prune,
+} from './generations.ts'
+import { removeTemporaries } from './leftovers.ts'
+import { raiseMarker } from './signal.ts'
+import type { StoredSet } from './state.ts'
+
+/** The names that services open, in the order in which they appear. */
+export const installedNames = ['key.pem', 'fullchain.pem', 'chain.pem', 'cert.pem', 'full.pem'] as const
+
+const currentLink = 'current'
+const throughCurrent = (name: string): string => join(currentLink, name)
+
+export type InstallOutcome =
+  | { readonly kind: 'unchanged' }
+  /** The installed set is the better one: it is valid and lives longer. */
+  | { readonly kind: 'kept'; readonly installedUntil: Date; readonly candidateUntil: Date }
+  | { readonly kind: 'installed'; readonly notAfter: Date }
+
+/** What stands between `out/` and a whole installed `set`. */
+export type Difference = 'none' | 'modes' | 'links' | 'content'
+
+/** Compares the whole set, writing nothing. Throws `data` (65) or `permission` (77) for what cannot be read. */
+export function compare(out: string, set: StoredSet, gid: number | undefined): Difference {
+  try {
+    const generation = currentTarget(out)
+    if (generation === undefined || !holds(join(out, generation), filesOf(set))) return 'content'
+    if (installedNames.some((name) => linkOf(join(out, name)) !== throughCurrent(name))) return 'links'
+    return withModes(out, generation).every(([path, mode]) => hasMode(path, mode, gid)) ? 'none' : 'modes'
+  } catch (e) {
+    throw readError(out, e)
+  }
+}
+
+/** The target of `out/current`, or undefined when there is none. */
+const currentTarget = (out: string): string | undefined => linkOf(join(out, currentLink))
+
+/** The paths of an installed generation that must have a mode and the group: who may read the files must get to them. */
+function withModes(out: string, generation: string): [path: string, mode: number][] {
+  const files = fs.readdirSync(join(out, generation)).map((name) => join(out, generation, name))
+  return [
+    ...[out, join(out, generationsDir), join(out, generation)].map((dir): [string, number] => [dir, dirMode]),
+    ...files.filter((path) => linkOf(path) === undefined).map((path): [string, number] => [path, fileMode]),
+  ]
+}
+
+function hasMode(path: string, wanted: number, gid: number | undefined): boolean {
+  const { mode, gid: held } = fs.lstatSync(path)
+  return (mode & 0o7777) === wanted && (gid === undefined || held === gid)
+}
+
+function completeModes(out: string, generation: string, gid: number | undefined): void {
+  for (const [path, mode] of withModes(out, generation)) {
+    if (hasMode(path, mode, gid)) continue
+    if (gid !== undefined) fs.lchownSync(path, -1, gid)
+    fs.chmodSync(path, mode)
+  }
+}
+
+/** Puts a link at `dir`/`name` in one step, over whatever file or link is there. */
+function placeLink(dir: string, name: string, target: string): void {
+  const temporary = temporaryName(dir, name)
+  fs.symlinkSync(target, temporary)
+  fs.renameSync(temporary, join(dir, name))
+}
+
+function flip(out: string, generation: string): void {
+  placeLink(out, currentLink, generation)
+  syncDir(out)
+}
+
+/** Makes `names` links through `current`; each is there before and after its rename. */
+function completeLinks(out: string, names: readonly string[]): void {
+  const wrong = names.filter((name) => linkOf(join(out, name)) !== throughCurrent(name))
+  for (const name of wrong) placeLink(out, name, throughCurrent(name))
+  if (wrong.length > 0) syncDir(out)
+}
+
+/** What services get by the names in `out/`; followed, as they do. */
+function shown(out: string): Files {
+  const files = new Map<string, Buffer>()
+  for (const name of installedNames) {
+    const content = orAbsent(() => fs.readFileSync(join(out, name)))
+    if (content) files.set(name, content)
+  }
+  return files
+}
+
+/** The facts of the certificate shown, when its key is beside it. */
+function factsOf(files: Files): CertificateFacts | undefined {
+  const [key, fullchain] = [files.get('key.pem')?.toString(), files.get('fullchain.pem')?.toString()]
+  if (key === undefined || fullchain === undefined) return undefined
+  const judged = judgeLeaf({ key, chain: splitPem(fullchain) })
+  return 'facts' in judged ? judged.facts : undefined
+}
+
+/**
+ * Take-over: plain files and links that are not ours become links through `current`, before it is flipped. What they show
+ * becomes a generation first, exactly as it is, and the current one: who reads meanwhile gets the same bytes either way.
+ * Only where they show no pair, and there is a generation already, they are strays, and give way to it.
+ */
+function takeOver(out: string, gid: number | undefined): void {
+  const isOurs = (name: string) => {
+    const path = join(out, name)
+    return orAbsent(() => fs.lstatSync(path)) === undefined || linkOf(path) === throughCurrent(name)
+  }
+  if (installedNames.every(isOurs)) return
+  const files = shown(out)
+  if (files.size > 0 && (currentTarget(out) === undefined || factsOf(files)))
+    flip(out, ensureGeneration(out, generationId('found', files), files, gid))
+  const inCurrent = (name: string) => orAbsent(() => fs.statSync(join(out, throughCurrent(name)))) !== undefined
+  completeLinks(out, installedNames.filter(inCurrent))
+}
+
+/**
+ * An older certificate never goes over a valid one that lives longer: a config flipped back finds its old folder again,
+ * with whatever is in it (contract 1.14 Q1). One that was issued later does: another CA may give shorter lifetimes.
+ */
+function isWorse(candidate: CertificateFacts, installed: CertificateFacts): boolean {
+  return candidate.notAfter < installed.notAfter && candidate.notBefore <= installed.notBefore
+}
+
+/** The end of the installed set when it is a good one and better than the candidate; else undefined. Writes nothing. */
+export function betterInstalled(
+  out: string,
+  candidate: CertificateFacts,
+  { names, now }: Pick<InstallOptions, 'names' | 'now'>,
+): Date | undefined {
+  const installed = factsOf(shown(out))
+  const isGood = installed && installed.notAfter > now && names.every((name) => installed.names.includes(name))
+  return isGood && isWorse(candidate, installed) ? installed.notAfter : undefined
+}
+
+export interface InstallOptions {
+  /** The names that a good installed set must hold. */
+  readonly names: readonly string[]
+  readonly gid: number | undefined
+  readonly now: Date
+  /** The set was issued in this run: it goes in whatever is installed. */
+  readonly fresh: boolean
+}
+
+/**
+ * Makes `out/` show `set`. Throws `data` (65) for a set whose parts do not belong together, `write` (73) or `permission`
+ * (77) when it cannot be written; `out/` then shows what it showed before.
+ */
+export function install(out: string, set: StoredSet, options: InstallOptions): InstallOutcome {
+  const difference = compare(out, set, options.gid)
+  if (difference === 'none') return { kind: 'unchanged' }
+  try {
+    if (difference === 'content') return replace(out, set, options)
+    // The content is right: a run was killed after its flip, or somebody changed links or modes by hand.
+    removeTemporaries(out)
+    completeModes(out, currentTarget(out) ?? '', options.gid)
+    completeLinks(out, installedNames)
+    return { kind: 'unchanged' }
+  } catch (e) {
+    throw writeError(out, e)
+  }
+}
+
+function replace(out: string, set: StoredSet, { names, gid, now, fresh }: InstallOptions): InstallOutcome {
+  const judged = judgeSet(set, [])
+  if ('flaw' in judged) {
+    throw new NixacmeError('data', `the stored certificate is not installed in '${out}': ${judged.flaw}`, {
+      hints: ['run with --now to get a new one'],
+    })
+  }
+  const { facts } = judged
+  const installedUntil = fresh ? undefined : betterInstalled(out, facts, { names, now })
+  if (installedUntil) return { kind: 'kept', installedUntil, candidateUntil: facts.notAfter }
+  for (const dir of [out, join(out, generationsDir)]) removeTemporaries(dir)
+  const files = filesOf(set)
+  const generation = ensureGeneration(out, generationId(facts.notBefore.toISOString().slice(0, 10), files), files, gid)
+  takeOver(out, gid)
+  completeModes(out, generation, gid)
+  raiseMarker(out, gid)
+  tidy(out, [generation, currentTarget(out)])
+  flip(out, generation)
+  completeLinks(out, installedNames)
+  return { kind: 'installed', notAfter: facts.notAfter }
+}
+
+/** Before the flip, after which a killed run would find nothing left to do; the generation shown until then stays. */
+function tidy(out: string, keep: readonly (string | undefined)[]): void {
+  try {
+    prune(out, keep)
+  } catch {
+    // What cannot be removed must not keep a new certificate out: the next installation tries again.
+  }
+}

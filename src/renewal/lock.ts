@@ -1,0 +1,146 @@
+// Locks that die with their holder: flock(2), taken without blocking and tried again, because a blocking one would sit in
+// a thread that no signal reaches (DESIGN §5). Lock files of slots say who holds them; folders can be locked as they are.
+import * as fs from 'node:fs'
+import { createRequire } from 'node:module'
+import { hasCode, NixacmeError, systemWord } from '../errors.ts'
+import { orAbsent } from '../fs.ts'
+import { sleep } from '../wait.ts'
+
+export interface Held {
+  readonly path: string
+  release(): void
+}
+
+/** Who holds a slot, as its lock file says. */
+export interface Holder {
+  readonly cert: string
+  readonly pid: number
+  readonly since: Date
+}
+
+const { O_RDWR, O_CREAT, O_RDONLY, O_DIRECTORY, O_NOFOLLOW, O_NONBLOCK } = fs.constants
+
+function flock(fd: number): boolean {
+  const { flockSync } = createRequire(import.meta.url)('fs-ext') as typeof import('fs-ext')
+  try {
+    flockSync(fd, 'exnb')
+    return true
+  } catch (e) {
+    if (hasCode(e, 'EAGAIN', 'EWOULDBLOCK')) return false
+    throw e
+  }
+}
+
+/** True when `path` still names the file that is open: a lock on a deleted file excludes nobody. */
+const isStill = (path: string, fd: number): boolean => {
+  const now = orAbsent(() => fs.statSync(path, { bigint: true }))
+  const open = fs.fstatSync(fd, { bigint: true })
+  return now?.ino === open.ino && now.dev === open.dev
+}
+
+function take(path: string, flags: number): { fd: number } | undefined {
+  try {
+    for (;;) {
+      const fd = fs.openSync(path, flags | O_NOFOLLOW | O_NONBLOCK, 0o600)
+      try {
+        if (!flock(fd)) {
+          fs.closeSync(fd)
+          return undefined
+        }
+        if (isStill(path, fd)) return { fd }
+      } catch (e) {
+        fs.closeSync(fd)
+        throw e
+      }
+      fs.closeSync(fd)
+    }
+  } catch (cause) {
+    const denied = hasCode(cause, 'EACCES', 'EPERM')
+    throw new NixacmeError('lock', `cannot take the lock '${path}': ${systemWord(cause)}`, {
+      cause,
+      hints: denied ? ["run as root or as user 'acme', or name a folder of your own with --runtime-dir"] : [],
+    })
+  }
+}
+
+/** Takes the lock of a slot, or undefined when it is busy. The file is created when missing and then tells who holds it. */
+export function trySlot(path: string, me: Holder): Held | undefined {
+  const taken = take(path, O_RDWR | O_CREAT)
+  if (!taken) return undefined
+  const { fd } = taken
+  note(fd, `${me.cert} ${me.pid} ${me.since.toISOString()}\n`)
+  return {
+    path,
+    release() {
+      note(fd, '')
+      fs.closeSync(fd)
+    },
+  }
+}
+
+/** Replaces the text of a lock file. A full disk must not stop a renewal: the note is a courtesy, the lock is the kernel's. */
+function note(fd: number, text: string): void {
+  try {
+    fs.ftruncateSync(fd)
+    fs.writeSync(fd, text, 0)
+  } catch {
+    // As said above.
+  }
+}
+
+/** Locks a folder that exists, or undefined when somebody else has it. */
+export function tryFolder(path: string): Held | undefined {
+  const taken = take(path, O_RDONLY | O_DIRECTORY)
+  return taken && { path, release: () => fs.closeSync(taken.fd) }
+}
+
+/** Who holds a slot, or undefined where its file does not say (yet). */
+export function readHolder(path: string): Holder | undefined {
+  const [cert, pid, since] = (orAbsent(() => fs.readFileSync(path, 'utf8')) ?? '').trim().split(' ')
+  const date = new Date(since ?? '')
+  return cert && /^\d+$/.test(pid ?? '') && !Number.isNaN(date.getTime())
+    ? { cert, pid: Number(pid), since: date }
+    : undefined
+}
+
+export interface Patience {
+  /** Seconds to wait at most; 0: not at all; null: as long as it takes. */
+  readonly seconds: number | null
+  readonly signal: AbortSignal
+  readonly now: () => Date
+  /** Called once, when the wait begins. */
+  readonly onWait: () => void
+  /** What is waited for, as in "gave up waiting for <what>". */
+  readonly what: string
+}
+
+/** Pauses between two tries, in milliseconds: short at first, then easy on the processor; jittered so that waiters spread. */
+const firstPause = 20
+const longestPause = 500
+
+/**
+ * Tries `attempt` until it gives something. Throws `later` (75) when the patience ends or a signal comes (within
+ * milliseconds, whoever holds the lock).
+ */
+export async function waitFor<T>(attempt: () => T | undefined, patience: Patience): Promise<T> {
+  const first = attempt()
+  if (first !== undefined) return first
+  const { seconds, signal, now, what } = patience
+  const start = now().getTime()
+  if (seconds !== 0) patience.onWait()
+  for (let pause = firstPause; ; pause = Math.min(pause * 1.5, longestPause)) {
+    const left = seconds === null ? Number.POSITIVE_INFINITY : start + seconds * 1000 - now().getTime()
+    if (left <= 0) {
+      throw new NixacmeError(
+        'later',
+        seconds === 0 ? `${what} is busy` : `gave up waiting for ${what} after ${seconds} seconds`,
+        {
+          hints: ['the next run tries again; --wait or lockTimeout say how long to wait'],
+        },
+      )
+    }
+    await sleep(Math.min(left, pause * (0.5 + Math.random())), signal)
+    const got = attempt()
+    if (got !== undefined) return got
+  }
+}

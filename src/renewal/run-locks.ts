@@ -1,0 +1,150 @@
+// The locks of one run: the certificate's own, a slot, and for a registration the account's. They are waited for in this
+// order, so that nobody waits in a circle, and a wait says who it waits for.
+import { NixacmeError, systemWord } from '../errors.ts'
+import { ensureDir } from '../fs.ts'
+import type { Host } from '../host.ts'
+import type { Job } from '../job/job.ts'
+import { type CertPaths, type Roots, slotPath } from '../job/paths.ts'
+import type { Log } from '../log.ts'
+import { isoMinute } from '../time.ts'
+import { type Held, readHolder, tryFolder, trySlot, waitFor } from './lock.ts'
+
+/** Seconds: a registration is a few requests, each with its own time limit. */
+const accountPatience = 300
+
+export interface RunLocksOptions {
+  readonly job: Job
+  readonly roots: Roots
+  readonly paths: CertPaths
+  readonly host: Pick<Host, 'now' | 'pid' | 'interrupted'>
+  readonly log: Log
+  /** Seconds to wait for the slot and for another run of the certificate: 0 not at all, null as long as it takes. */
+  readonly patience: number | null
+}
+
+export class RunLocks {
+  readonly #options: RunLocksOptions
+  #slot: { readonly held: Held; readonly number: number } | undefined
+  #certificate: Held | undefined
+
+  constructor(options: RunLocksOptions) {
+    this.#options = options
+  }
+
+  /** The slot held, or null. */
+  get slot(): number | null {
+    return this.#slot?.number ?? null
+  }
+
+  release(): void {
+    this.#releaseSlot()
+    this.#certificate?.release()
+    this.#certificate = undefined
+  }
+
+  #releaseSlot(): void {
+    this.#slot?.held.release()
+    this.#slot = undefined
+  }
+
+  /** Takes the home slot if it is free. Throws `lock` (71) when it cannot be asked for. */
+  tryHome(): void {
+    const { home } = this.#options.job.lock
+    if (home !== null) this.#trySlots([home])
+  }
+
+  /** Takes the certificate's lock if it is free. */
+  tryCertificate(): boolean {
+    this.#certificate ??= tryFolder(this.#options.paths.legoCert)
+    return this.#certificate !== undefined
+  }
+
+  /** Takes the certificate's lock and a slot, waiting for them. Throws `later` (75) when the patience ends. */
+  async takeAll(): Promise<void> {
+    await this.#takeCertificate()
+    await this.#takeSlot()
+  }
+
+  /** Runs `work` while nobody else works on the same account. */
+  async withAccount<T>(work: () => Promise<T>): Promise<T> {
+    const { paths, log } = this.#options
+    const held = await this.#wait(
+      () => tryFolder(paths.accountRoot),
+      { seconds: accountPatience, what: 'the registration of the account by another run' },
+      () => log.info('waiting: another run registers the account'),
+    )
+    try {
+      return await work()
+    } finally {
+      held.release()
+    }
+  }
+
+  async #takeCertificate(): Promise<void> {
+    if (this.tryCertificate()) return
+    // The other run may need the very slot that we hold.
+    this.#releaseSlot()
+    const { paths, patience, log } = this.#options
+    this.#certificate = await this.#wait(
+      () => tryFolder(paths.legoCert),
+      { seconds: patience, what: 'the other run for this certificate' },
+      () => log.info('waiting: another run works on this certificate'),
+    )
+  }
+
+  async #takeSlot(): Promise<void> {
+    const { job, patience, log, roots } = this.#options
+    const { home, policy, slots } = job.lock
+    if (home === null || this.#slot) return
+    const others = Array.from({ length: slots }, (_, i) => i + 1).filter((n) => n !== home)
+    const wanted = policy === 'any' ? [home, ...others] : [home]
+    const what = policy === 'any' ? `one of the ${slots} slots` : `slot ${home}`
+    await this.#wait(
+      () => this.#trySlots(wanted),
+      { seconds: patience, what },
+      () => {
+        const path = slotPath(roots, home)
+        const holder = readHolder(path)
+        const who = holder
+          ? `held by '${holder.cert}' (process ${holder.pid}) since ${isoMinute(holder.since)}`
+          : 'busy'
+        log.info(`waiting for ${what}: '${path}' is ${who}`)
+      },
+    )
+  }
+
+  #trySlots(numbers: readonly number[]): true | undefined {
+    if (this.#slot) return true
+    const { roots, host, job } = this.#options
+    ensureRuntime(roots)
+    const me = { cert: job.cert, pid: host.pid, since: host.now() }
+    for (const number of numbers) {
+      const held = trySlot(slotPath(roots, number), me)
+      if (!held) continue
+      this.#slot = { held, number }
+      return true
+    }
+    return undefined
+  }
+
+  #wait<T>(
+    attempt: () => T | undefined,
+    { seconds, what }: { readonly seconds: number | null; readonly what: string },
+    onWait: () => void,
+  ): Promise<T> {
+    const { now, interrupted } = this.#options.host
+    return waitFor(attempt, { seconds, signal: interrupted, now, what, onWait })
+  }
+}
+
+/** The folder of the lock files: tmpfiles or root made it, or it is ours (`--runtime-dir`). */
+function ensureRuntime({ runtime }: Roots): void {
+  try {
+    ensureDir(runtime, { mode: 0o700 })
+  } catch (cause) {
+    throw new NixacmeError('lock', `cannot make the folder of the lock files, '${runtime}': ${systemWord(cause)}`, {
+      cause,
+      hints: ['make it, or name another one with --runtime-dir'],
+    })
+  }
+}

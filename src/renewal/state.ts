@@ -1,0 +1,141 @@
+// What is stored of one certificate: read without a lock, without writing, without the network. The certificate judged is
+// the candidate in lego's folder, not the installed copy (DESIGN §6).
+import * as fs from 'node:fs'
+import { basename, join } from 'node:path'
+import { type CertificateFacts, type CertificateSet, isWholePem, judgeLeaf, splitPem } from '../certificate/read.ts'
+import { hasCode, messageOf, NixacmeError, readError } from '../errors.ts'
+import { readIfThere } from '../fs.ts'
+import type { CertPaths } from '../job/paths.ts'
+import { isSecure } from '../url.ts'
+
+/** The files of one candidate as they are installed. */
+export interface StoredSet extends CertificateSet {
+  /** The text of `<keyName>.crt`: leaf and chain. */
+  readonly fullchain: string
+  /** The text of `<keyName>.issuer.crt`, or the chain's part of `.crt` where that is missing or damaged. */
+  readonly issuers: string
+}
+
+export type Candidate =
+  | { readonly kind: 'missing'; readonly what: string }
+  | { readonly kind: 'unusable'; readonly reason: string }
+  | { readonly kind: 'usable'; readonly facts: CertificateFacts; readonly set: StoredSet }
+
+/** Our own memory of the certificate (`nixacme.json`); times are instants, undefined where nothing is remembered. */
+export interface Memory {
+  /** The instant that the CA's renewal information (RFC 9773) gave. */
+  readonly renewAt?: Date
+  /** After failures: not before this. */
+  readonly retryAt?: Date
+}
+
+export interface StoredState {
+  readonly candidate: Candidate
+  /** `key`: a key without a registration, left by a kill; the CA knows the account or registers it anew. */
+  readonly account: 'registered' | 'key' | 'missing'
+  /** Content of `domainhash.txt`. */
+  readonly domainHash: string | undefined
+  readonly memory: Memory
+}
+
+/** The folder in which a new set waits, whole, to be moved over the old one (store.ts). */
+export const pendingDir = (paths: CertPaths): string => join(paths.certificates, '.pending')
+
+/** True when a kill left a new set there; whoever has the lock moves it into place. */
+export const hasPending = (paths: CertPaths): boolean => fs.existsSync(pendingDir(paths))
+
+/** One of lego's files, where a kill may have left its newer version in the pending folder. */
+function readStored(paths: CertPaths, path: string): string | undefined {
+  for (const candidate of [join(pendingDir(paths), basename(path)), path]) {
+    try {
+      const content = readIfThere(candidate)
+      if (content !== undefined) return content.toString()
+    } catch (e) {
+      throw readError(candidate, e)
+    }
+  }
+  return undefined
+}
+
+function readCandidate(paths: CertPaths): Candidate {
+  const key = readStored(paths, paths.key)
+  const fullchain = readStored(paths, paths.certificate)
+  if (key === undefined || fullchain === undefined) {
+    const what = key === undefined ? (fullchain === undefined ? 'certificate and key' : 'key') : 'certificate'
+    return { kind: 'missing', what }
+  }
+  const chain = splitPem(fullchain)
+  const judged = judgeLeaf({ key, chain })
+  if ('flaw' in judged) return { kind: 'unusable', reason: judged.flaw }
+  // A leaf in order says nothing of the blocks after it, and services get the text as it is.
+  if (!isWholePem(fullchain)) return { kind: 'unusable', reason: 'the chain is damaged or cut short' }
+  const stored = readStored(paths, paths.issuer) ?? ''
+  const issuers = isWholePem(stored) && splitPem(stored).length > 0 ? stored : chain.slice(1).join('')
+  return { kind: 'usable', facts: judged.facts, set: { key, chain, fullchain, issuers } }
+}
+
+function readAccount(paths: CertPaths): StoredState['account'] {
+  const isThere = (path: string) => {
+    try {
+      return fs.statSync(path).size > 0
+    } catch (e) {
+      if (hasCode(e, 'ENOENT', 'ENOTDIR')) return false
+      throw readError(path, e)
+    }
+  }
+  if (!isThere(paths.accountKey)) return 'missing'
+  try {
+    const value: unknown = JSON.parse(readIfThere(paths.accountJson)?.toString() ?? 'null')
+    const uri = (value as { registration?: { uri?: unknown } } | null)?.registration?.uri
+    return typeof uri === 'string' && isSecure(uri) ? 'registered' : 'key'
+  } catch (e) {
+    if (e instanceof SyntaxError) return 'key'
+    throw readError(paths.accountJson, e)
+  }
+}
+
+export const memoryVersion = 1
+
+function instant(value: unknown): Date | undefined {
+  const date = typeof value === 'string' ? new Date(value) : undefined
+  return date && !Number.isNaN(date.getTime()) ? date : undefined
+}
+
+/**
+ * `nixacme.json`: `{"version": 1, "renewAt"?: ISO 8601, "retryAt"?: ISO 8601}`. A newer version is refused, since what it
+ * says cannot be kept; anything else that is damaged throws `data` (65) too, for the same reason.
+ */
+function readMemory(path: string): Memory {
+  const hints = [`move '${path}' aside to forget what it says`]
+  let text: string | undefined
+  try {
+    text = readIfThere(path)?.toString()
+  } catch (e) {
+    throw readError(path, e)
+  }
+  if (text === undefined) return {}
+  let value: unknown
+  try {
+    value = JSON.parse(text)
+  } catch (cause) {
+    throw new NixacmeError('data', `'${path}' is not JSON: ${messageOf(cause)}`, { cause, hints })
+  }
+  const { version, renewAt, retryAt } = (value ?? {}) as Record<string, unknown>
+  if (typeof version !== 'number') throw new NixacmeError('data', `'${path}' names no version`, { hints })
+  if (version > memoryVersion)
+    throw new NixacmeError('data', `'${path}' has version ${version}, this nixacme reads up to ${memoryVersion}`, {
+      hints: ['it was written by a newer nixacme: use that one', ...hints],
+    })
+  const [renew, retry] = [instant(renewAt), instant(retryAt)]
+  return { ...(renew && { renewAt: renew }), ...(retry && { retryAt: retry }) }
+}
+
+/** Reads everything. Throws `data` (65) or `permission` (77) for what is there and cannot be read. */
+export function readState(paths: CertPaths): StoredState {
+  return {
+    candidate: readCandidate(paths),
+    account: readAccount(paths),
+    domainHash: readStored(paths, paths.domainHash)?.trim(),
+    memory: readMemory(paths.memory),
+  }
+}

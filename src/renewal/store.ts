@@ -1,0 +1,134 @@
+// Puts a new certificate into lego's folder so that no kill can leave half of it: the whole set is written beside, takes
+// its place as `.pending` in one rename, and is then moved over the old files, by this run or by the next. Readers look
+// into `.pending` first (state.ts). Needs the certificate's lock.
+import * as fs from 'node:fs'
+import { basename, join } from 'node:path'
+import { writeError } from '../errors.ts'
+import { ensureDir, orAbsent, syncDir, temporaryName, writeAtomically, writeNew } from '../fs.ts'
+import type { CertPaths, Roots } from '../job/paths.ts'
+import { removeTemporaries } from './leftovers.ts'
+import { pendingDir } from './state.ts'
+
+/** Modes of contract 1.6. */
+const certDirMode = 0o750
+const sharedDirMode = 0o755
+const fileMode = 0o640
+
+export interface NewCertificate {
+  /** PEM as lego writes it. */
+  readonly key: string
+  /** PEM blocks, leaf first. */
+  readonly chain: readonly string[]
+  /** Where the CA keeps it. */
+  readonly certUrl: string
+}
+
+/** Creates the folders of one certificate that are missing, outermost first. Throws `permission` (77) or `write` (73). */
+export function ensureFolders(roots: Roots, paths: CertPaths, gid: number | undefined): void {
+  const shared = [roots.state, paths.lego, paths.accounts]
+  const own = [paths.out, paths.legoCert, paths.certificates, paths.accountRoot]
+  const make = (path: string, mode: number, group?: number) => {
+    try {
+      ensureDir(path, { mode, gid: group })
+    } catch (e) {
+      throw writeError(path, e, ["run as root or as user 'acme', or name a folder of your own with --state-dir"])
+    }
+  }
+  for (const path of shared) make(path, sharedDirMode)
+  for (const path of own) make(path, certDirMode, gid)
+}
+
+/** More than a set of five files takes. */
+const spaceNeeded = 256 * 1024
+
+/**
+ * Proves, before the CA is asked for anything, that a new set can be stored and installed. Throws `write` (73) or
+ * `permission` (77), nothing left behind.
+ */
+export function proveSpace(paths: CertPaths): void {
+  for (const dir of [paths.certificates, paths.out]) {
+    const probe = temporaryName(dir, 'space')
+    try {
+      removeTemporaries(dir)
+      writeNew(probe, Buffer.alloc(spaceNeeded), { mode: 0o600 })
+      fs.unlinkSync(probe)
+    } catch (e) {
+      throw writeError(dir, e)
+    }
+  }
+}
+
+/**
+ * Finishes what a killed run left: moves a pending set into place and removes unfinished ones. Moves whatever is there,
+ * since the names may have been others then (`domain` is not in the folder's hash); the hash last, so that lego, which
+ * does not look into `.pending`, never finds it claiming more than is there. Throws `write` (73) or `permission` (77).
+ */
+export function settle(paths: CertPaths): void {
+  try {
+    moveAll(paths)
+  } catch (e) {
+    throw writeError(paths.certificates, e)
+  }
+}
+
+function moveAll(paths: CertPaths): void {
+  removeTemporaries(paths.certificates)
+  const pending = pendingDir(paths)
+  const names = orAbsent(() => fs.readdirSync(pending))
+  if (!names) return
+  const hash = basename(paths.domainHash)
+  for (const name of [...names.filter((n) => n !== hash), ...names.filter((n) => n === hash)])
+    fs.renameSync(join(pending, name), join(paths.certificates, name))
+  syncDir(paths.certificates)
+  fs.rmdirSync(pending)
+}
+
+/** lego's `<keyName>.json`. */
+const resourceJson = (domain: string, certUrl: string): string =>
+  JSON.stringify({ domain, certUrl, certStableUrl: certUrl }, null, '\t')
+
+/** Stores a new set with its domain hash. Throws `write` (73) or `permission` (77), the old set untouched. */
+export function store(
+  paths: CertPaths,
+  certificate: NewCertificate,
+  names: { readonly domain: string; readonly domainHash: string },
+  gid: number | undefined,
+): void {
+  const { key, chain, certUrl } = certificate
+  const mode = { mode: fileMode, gid }
+  try {
+    settle(paths)
+    const temporary = `${pendingDir(paths)}.${process.pid}.tmp`
+    try {
+      fs.mkdirSync(temporary, { mode: 0o700 })
+      const write = (path: string, content: string) => writeNew(join(temporary, basename(path)), content, mode)
+      write(paths.key, key)
+      write(paths.issuer, chain.slice(1).join(''))
+      write(paths.resource, resourceJson(names.domain, certUrl))
+      write(paths.certificate, chain.join(''))
+      write(paths.domainHash, `${names.domainHash}\n`)
+      syncDir(temporary)
+      fs.renameSync(temporary, pendingDir(paths))
+    } catch (e) {
+      fs.rmSync(temporary, { recursive: true, force: true })
+      throw e
+    }
+    syncDir(paths.certificates)
+    settle(paths)
+  } catch (e) {
+    throw writeError(paths.certificates, e)
+  }
+}
+
+/**
+ * Stores only the hash: the names are the same, their order or spelling changed. Throws `write` (73) or `permission` (77).
+ */
+export function storeHash(paths: CertPaths, domainHash: string, gid: number | undefined): void {
+  try {
+    // A pending hash would go on hiding this one.
+    settle(paths)
+    writeAtomically(paths.domainHash, `${domainHash}\n`, { mode: fileMode, gid })
+  } catch (e) {
+    throw writeError(paths.domainHash, e)
+  }
+}

@@ -1,0 +1,19 @@
+// Which URLs are spoken to: https, and plain http only where nobody can listen (RFC 8555 §6.1).
+
+/** True for `localhost`, names below it, 127.0.0.0/8 and ::1; takes a URL's `hostname`, brackets included. */
+export const isLoopback = (hostname: string): boolean =>
+  hostname === 'localhost' ||
+  hostname.endsWith('.localhost') ||
+  hostname === '[::1]' ||
+  /^127(\.\d{1,3}){3}$/.test(hostname)
+
+/** Characters; whatever a CA sends ends up in messages. */
+const longestUrl = 2000
+
+/** True for a URL that may be asked: https, no user or password in it, of a length that fits into a message. */
+export function isSecure(url: string): boolean {
+  if (url.length > longestUrl || !URL.canParse(url)) return false
+  const { protocol, hostname, username, password } = new URL(url)
+  if (username !== '' || password !== '') return false
+  return protocol === 'https:' || (protocol === 'http:' && isLoopback(hostname))
+}

@@ -1,0 +1,24 @@
+// Waiting that a signal ends at once.
+import { NixacmeError } from './errors.ts'
+
+/** The error of a run that a signal ended: nothing is lost, the next run takes up the work. */
+export const interruptedError = (signal: AbortSignal): NixacmeError =>
+  new NixacmeError('later', `stopped by ${typeof signal.reason === 'string' ? signal.reason : 'a signal'}`, {
+    hints: ['nothing is lost: the next run takes up the work'],
+  })
+
+/** Resolves after `ms` milliseconds; throws `later` (75) as soon as the signal is aborted. */
+export function sleep(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const stop = () => {
+      clearTimeout(timer)
+      reject(interruptedError(signal))
+    }
+    const timer = setTimeout(() => {
+      signal.removeEventListener('abort', stop)
+      resolve()
+    }, ms)
+    if (signal.aborted) stop()
+    else signal.addEventListener('abort', stop, { once: true })
+  })
+}
