@@ -1,14 +1,25 @@
 // The program as a function: arguments and a host in, exit status out.
 import { cli } from './cli.ts'
+import { certOfUnit, contextFor } from './commands/globals.ts'
+import { renewCommand } from './commands/renew.ts'
 import { ConfigError, sayFaults } from './config/faults.ts'
 import { exitStatuses, messageOf, NixacmeError } from './errors.ts'
 import type { Host } from './host.ts'
 import { createLog, logError } from './log.ts'
+import type { HeldSlot } from './renewal/run-locks.ts'
 
-/** Runs one command. Never throws: what went wrong is said on stderr, once, and told by the exit status. */
-export async function main(argv: readonly string[], host: Host): Promise<number> {
+/** `renew <cert>` without options. */
+const asUnit = { atOnce: false, dryRun: false, patience: undefined, json: false }
+
+/**
+ * Runs one command. Never throws: what went wrong is said on stderr, once, and told by the exit status. `slot`: what the
+ * short way waited for.
+ */
+export async function main(argv: readonly string[], host: Host, slot?: HeldSlot): Promise<number> {
   try {
-    return await cli(argv, host)
+    const cert = certOfUnit(argv)
+    if (cert === undefined) return await cli(argv, host)
+    return await renewCommand([cert], { ...asUnit, slot }, await contextFor(host, {}))
   } catch (e) {
     const log = await createLog(host)
     if (!(e instanceof NixacmeError)) {

@@ -1,56 +1,101 @@
 // The daily case, `renew <cert>` with nothing to do, as one short synchronous path: job, home slot, state, decision, and out.
-// It is bundled on its own, without the parts that only work needs, so that it costs little more than starting Node.
-// Whatever is not that case, it leaves to the program proper, having said and done nothing.
-
+// It is bundled on its own, without the parts that only work needs, so that it costs little more than starting Node. Work
+// that has to wait for its slot waits here, too, while the process is still small. All else is the program proper's.
 import { staleness } from './commands/context.ts'
-import { configOf, rootsOf } from './commands/globals.ts'
+import { certOfUnit, configOf, rootsOf } from './commands/globals.ts'
 import { ownerOf } from './commands/owner.ts'
-import { exitStatuses } from './errors.ts'
+import { exitStatuses, NixacmeError } from './errors.ts'
 import type { Host } from './host.ts'
 import { type Job, pathsOf, readJob } from './job/job.ts'
-import { type Roots, slotPath } from './job/paths.ts'
-import { plainLog } from './log.ts'
-import { type Held, trySlot } from './renewal/lock.ts'
-import { judge, leftToDo, saySkip } from './renewal/look.ts'
+import type { CertPaths, Roots } from './job/paths.ts'
+import { type Log, logError, plainLog } from './log.ts'
+import { judge, leftToDo, type Skip, saySkip } from './renewal/look.ts'
+import { type HeldSlot, RunLocks } from './renewal/run-locks.ts'
 import { isPending } from './renewal/signal.ts'
-import { readState } from './renewal/state.ts'
+import { readState, type StoredState } from './renewal/state.ts'
 import { localGroupId } from './system-users.ts'
 
 export { systemHost } from './host.ts'
 
-/** The exit status, or undefined: the long way, please. Never throws. */
-export function shortWay(argv: readonly string[], host: Host): number | undefined {
-  const [command, cert, ...more] = argv
-  const isDaily = command === 'renew' && cert !== undefined && !cert.startsWith('-') && more.length === 0
-  if (!isDaily || host.stderr.isTerminal) return undefined
+/**
+ * The exit status of a run that is over; a slot, held, for the long way to work under; or undefined: the long way, nothing
+ * was said or done.
+ */
+export function shortWay(
+  argv: readonly string[],
+  host: Host,
+): number | undefined | Promise<number | HeldSlot | undefined> {
+  const cert = certOfUnit(argv)
+  if (cert === undefined || host.stderr.isTerminal) return undefined
   try {
     const roots = rootsOf(host, {})
     const job = readJob(roots, cert)
     if (!job || staleness({ config: configOf(host, {}), roots }, [cert], [job], false)) return undefined
     // Root works as user acme, in a child; and has to ask who else could have written the job.
     if (host.identity.uid === 0 && !job.useRoot) return undefined
-    return skip(job, roots, host)
+    return new ShortWay(job, roots, host).go()
   } catch {
     return undefined
   }
 }
 
-function skip(job: Job, roots: Roots, host: Host): number | undefined {
-  const group = localGroupId(job.group)
-  if (group === 'unsure') return undefined
-  const { home } = job.lock
-  const me = { cert: job.cert, pid: host.pid, since: host.now() }
-  const slot: Held | undefined = home === null ? undefined : trySlot(slotPath(roots, home), me)
-  try {
-    const paths = pathsOf(roots, job)
-    const state = readState(paths)
-    const decision = judge(job, state, host, false)
-    const { gid } = ownerOf(job.group, group, host)
-    if (decision.kind !== 'skip' || isPending(paths.out)) return undefined
-    if (leftToDo(job, paths, state, decision, { gid, now: host.now() }) !== 'nothing') return undefined
-    saySkip(plainLog(host).about(job.cert), decision)
+class ShortWay {
+  readonly #job: Job
+  readonly #host: Host
+  readonly #paths: CertPaths
+  readonly #log: Log
+  readonly #locks: RunLocks
+
+  constructor(job: Job, roots: Roots, host: Host) {
+    this.#job = job
+    this.#host = host
+    this.#paths = pathsOf(roots, job)
+    this.#log = plainLog(host).about(job.cert)
+    this.#locks = new RunLocks({ job, roots, paths: this.#paths, host, log: this.#log, patience: job.lock.timeout })
+  }
+
+  go(): ReturnType<typeof shortWay> {
+    try {
+      return this.#look()
+    } catch {
+      // What it is, the long way will say; it must find the slot free.
+      return this.#leave()
+    }
+  }
+
+  #look(): ReturnType<typeof shortWay> {
+    this.#locks.tryHome()
+    const state = readState(this.#paths)
+    const decision = judge(this.#job, state, this.#host, false)
+    if (decision.kind === 'skip') return this.#skip(state, decision)
+    // A slot that is free now is left to the long way.
+    if (decision.kind === 'wait' || this.#locks.slot || this.#job.lock.home === null) return this.#leave()
+    return this.#waitForSlot()
+  }
+
+  #leave(): undefined {
+    this.#locks.release()
+  }
+
+  #skip(state: StoredState, decision: Skip): number | undefined {
+    const group = localGroupId(this.#job.group)
+    if (group === 'unsure' || isPending(this.#paths.out)) return this.#leave()
+    const { gid } = ownerOf(this.#job.group, group, this.#host)
+    const left = leftToDo(this.#job, this.#paths, state, decision, { gid, now: this.#host.now() })
+    if (left !== 'nothing') return this.#leave()
+    saySkip(this.#log, decision)
+    this.#locks.release()
     return exitStatuses.ok.status
-  } finally {
-    slot?.release()
+  }
+
+  async #waitForSlot(): Promise<number | HeldSlot | undefined> {
+    try {
+      await this.#locks.takeSlot()
+      return this.#locks.slot
+    } catch (e) {
+      if (!(e instanceof NixacmeError)) throw e
+      logError(this.#log, e)
+      return e.exitStatus
+    }
   }
 }

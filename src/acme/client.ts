@@ -1,6 +1,7 @@
 // Requests to the CA, and the only door to acme-client: its JWS and HTTP core are used, its retries, polling and errors
 // are not. Everything above speaks of orders and challenges; nonces, repetitions, deadlines and nonsense end here.
 import { createHash } from 'node:crypto'
+import library from 'acme-client/package.json' with { type: 'json' }
 import axios from 'acme-client/src/axios.js'
 import HttpClient from 'acme-client/src/http.js'
 import { NixacmeError } from '../errors.ts'
@@ -184,7 +185,7 @@ export class AcmeClient {
     try {
       const response = await http.request(url, method, {
         ...options,
-        headers: { 'User-Agent': own.userAgent, ...options.headers },
+        headers: { 'User-Agent': `${own.userAgent} ${library.name}/${library.version}`, ...options.headers },
         httpAgent: route.httpAgent,
         httpsAgent: route.httpsAgent,
         proxy: false,

@@ -1,5 +1,4 @@
 // The network half's front door: one certificate from the CA, or a reason why not. Loaded only when there is work to do.
-import { buildCsr } from '../certificate/csr.ts'
 import { generateKey } from '../certificate/keys.ts'
 import { checkSet } from '../certificate/verify.ts'
 import type { Challenge, KeyType } from '../config/config.ts'
@@ -40,7 +39,7 @@ export interface IssueRequest {
   readonly deadlineSeconds: number
   /** Stop before anything is made at the CA. */
   readonly dryRun: boolean
-  /** `nixacme/<version> acme-client/5.4.0` */
+  /** `nixacme/<version>`; the library's name is added (RFC 8555 §6.1). */
   readonly userAgent: string
 }
 
@@ -97,12 +96,14 @@ async function perform(client: AcmeClient, solver: Solver, req: IssueRequest): P
   const accountUrl = await openAccount(client, req)
   log.info(`ordering a certificate for ${names.map((name) => `'${name}'`).join(', ')} from '${client.host}'`)
   const makeRequest = async () => {
+    // Loaded while the CA validates: the X.509 library takes longer than any of our requests.
+    const { buildCsr } = await import('../certificate/csr.ts')
     const keyPem = await generateKey(keyType)
     return { keyPem, csr: await buildCsr(keyPem, names) }
   }
   const order = () => placeOrder(client, { names, solver, makeRequest, log })
   const issued = await withKnownAccount(client, req, accountUrl, order)
-  checkSet({ key: issued.keyPem, chain: issued.chain }, names)
+  checkSet({ key: issued.keyPem, chain: issued.chain }, names, req.now())
   return issued
 }
 

@@ -10,7 +10,7 @@ import { AcmeProblem, isProblem } from './problem.ts'
 import { type Order, type OrderStatus, readOrder } from './types.ts'
 
 /** Seconds until the first poll where the CA names none: most have decided by then. */
-const firstPoll = 0.25
+const firstPoll = 0.15
 /** Seconds: the longest of the waits 1, 2, 3 … between further polls where the CA names none. */
 const slowestPoll = 10
 /** A certificate can be 404 for a moment after its order became valid (it is copied between data centres). */
@@ -47,12 +47,14 @@ export async function placeOrder(client: AcmeClient, req: OrderRequest): Promise
   const identifiers = req.names.map((value) => ({ type: 'dns', value }))
   const placed = await client.post(newOrder, { payload: { identifiers }, refused: about, read: readOrder })
   if (placed.location === undefined) throw nonsense(newOrder, 'an order without a Location')
-  const request = req.makeRequest()
-  // Awaited when the order is ready; one that fails before must not end the process as an unhandled rejection.
-  request.catch(() => undefined)
   const order = new OrderInProgress(client, placed.location, about, req)
-  await order.authorize(placed.body)
-  const { keyPem, csr } = await request
+  let request: Promise<KeyAndRequest> | undefined
+  await order.authorize(placed.body, () => {
+    request = req.makeRequest()
+    // Awaited when the order is ready; one that fails before must not end the process as an unhandled rejection.
+    request.catch(() => undefined)
+  })
+  const { keyPem, csr } = await (request ?? req.makeRequest())
   const certUrl = await order.finalize(placed.body, csr)
   return { keyPem, chain: await download(client, certUrl), certUrl }
 }
@@ -70,7 +72,8 @@ class OrderInProgress {
     this.#req = req
   }
 
-  async authorize(order: Order): Promise<void> {
+  /** `meanwhile` is called when all challenges are answered and there is nothing to do but wait. */
+  async authorize(order: Order, meanwhile: () => void): Promise<void> {
     // Ready at once: all authorizations are valid from an earlier order.
     if (order.status !== 'pending') return
     const { solver, names } = this.#req
@@ -85,6 +88,7 @@ class OrderInProgress {
     try {
       await answerChallenges(authorizations, order.authorizations)
       this.#req.log.progress('waiting for the CA to validate')
+      meanwhile()
       const decided = await this.#poll(['ready', 'processing', 'valid', 'invalid'], undefined)
       if (decided.status === 'invalid') throw (await validationFailure(authorizations)) ?? this.#invalid(decided)
     } catch (e) {

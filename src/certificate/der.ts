@@ -26,15 +26,12 @@ export interface Element {
 export function elements(bytes: Buffer): Element[] {
   const found: Element[] = []
   for (let at = 0; at < bytes.length; ) {
-    const tagOctet = bytes.readUInt8(at)
-    let length = bytes.readUInt8(at + 1)
-    let start = at + 2
-    if (length & 0x80) {
-      const octets = length & 0x7f
-      if (octets === 0 || octets > 4) throw new RangeError('a length that DER does not allow')
-      length = bytes.readUIntBE(start, octets)
-      start += octets
-    }
+    const [tagOctet = 0, first = 0] = [bytes[at], bytes[at + 1]]
+    const octets = first & 0x80 ? first & 0x7f : 0
+    if (first === 0x80 || octets > 4) throw new RangeError('a length that DER does not allow')
+    const start = at + 2 + octets
+    let length = octets === 0 ? first : 0
+    for (const octet of bytes.subarray(at + 2, start)) length = length * 256 + octet
     const end = start + length
     if (end > bytes.length) throw new RangeError('cut short')
     found.push({ tag: tagOctet, content: bytes.subarray(start, end) })
@@ -55,13 +52,4 @@ export function element(list: readonly Element[], index: number, wanted: number)
   const found = list[index]
   if (found?.tag !== wanted) throw new RangeError(`tag ${wanted} expected`)
   return found.content
-}
-
-/** The DER of the first PEM block with this label, or undefined. Throws RangeError when it is no whole base64. */
-export function pemBlock(text: string, label: RegExp): Buffer | undefined {
-  const match = new RegExp(`-----BEGIN (${label.source})-----([A-Za-z0-9+/=\\s]+)-----END \\1-----`).exec(text)
-  if (!match?.[1] || !match[2]) return undefined
-  const base64 = match[2].replace(/\s+/g, '')
-  if (base64.length % 4 !== 0) throw new RangeError('base64 that is cut short')
-  return Buffer.from(base64, 'base64')
 }

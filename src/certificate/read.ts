@@ -2,7 +2,8 @@
 // DER itself (RFC 5280, RFC 5915, RFC 8017, RFC 5958), without loading node:crypto. The signatures, and that the private
 // part of the key is sound, are checked before anything is installed (verify.ts).
 import { createRequire } from 'node:module'
-import { type Element, element, elements, inside, pemBlock, tag } from './der.ts'
+import { type Element, element, elements, inside, tag } from './der.ts'
+import { pemOctets } from './pem.ts'
 
 export interface CertificateFacts {
   readonly notBefore: Date
@@ -20,24 +21,20 @@ export interface CertificateSet {
 
 export type LeafJudgement = { readonly facts: CertificateFacts } | { readonly flaw: string }
 
-const block = /-----BEGIN CERTIFICATE-----\r?\n[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----/g
-
-/** The CERTIFICATE blocks of a PEM text, each with a closing newline; other blocks (a key before them) are passed over. */
-export const splitPem = (text: string): string[] => (text.match(block) ?? []).map((pem) => `${pem}\n`)
-
-const anyBlock = /-----BEGIN ([A-Z0-9 ]+)-----\r?\n[^-]*-----END \1-----/g
-
-/** True unless a PEM text was cut short or damaged at its lines of dashes: none stands outside of a whole block. */
-export const isWholePem = (text: string): boolean => !/^-/m.test(text.replaceAll(anyBlock, ''))
-
 /** UTCTime and GeneralizedTime as RFC 5280 §4.1.2.5 allows them: seconds, and Z. */
 function time({ tag: kind, content }: Element): Date {
   const text = content.toString('latin1')
-  const [, year, month, day, hour, minute, second] = /^(\d{2}|\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)Z$/.exec(text) ?? []
-  if (year === undefined || (kind === tag.utcTime) !== (year.length === 2)) throw new RangeError('no time')
-  const century = year.length === 4 ? '' : Number(year) < 50 ? '20' : '19'
-  const date = new Date(`${century}${year}-${month}-${day}T${hour}:${minute}:${second}Z`)
-  if (Number.isNaN(date.getTime())) throw new RangeError('no time')
+  const isShort = kind === tag.utcTime
+  if (text.length !== (isShort ? 13 : 15) || !/^\d+Z$/.test(text)) throw new RangeError('no time')
+  const year = Number(text.slice(0, isShort ? 2 : 4))
+  const [month = 0, day = 0, hour = 0, minute = 0, second = 0] = [11, 9, 7, 5, 3].map((fromEnd) =>
+    Number(text.slice(-fromEnd, text.length - fromEnd + 2)),
+  )
+  const date = new Date(
+    Date.UTC(isShort ? year + (year < 50 ? 2000 : 1900) : year, month - 1, day, hour, minute, second),
+  )
+  // A 13th month or a 30th of February would be another day.
+  if (date.getUTCMonth() !== month - 1 || date.getUTCDate() !== day) throw new RangeError('no time')
   return date
 }
 
@@ -63,7 +60,7 @@ export interface Leaf {
 
 /** Reads the first certificate of a PEM text. Throws RangeError when there is none or it is damaged. */
 export function readLeaf(pem: string): Leaf {
-  const der = pemBlock(pem, /CERTIFICATE/) ?? Buffer.alloc(0)
+  const der = pemOctets(pem, 'CERTIFICATE') ?? Buffer.alloc(0)
   const tbs = elements(element(inside(der, tag.sequence), 0, tag.sequence))
   const fields = tbs[0]?.tag === tag.context0 ? tbs.slice(1) : tbs
   // serialNumber, signature, issuer, validity, subject, subjectPublicKeyInfo, …, extensions
@@ -116,7 +113,7 @@ export function judgeLeaf({ key, chain }: CertificateSet): LeafJudgement {
     return { flaw: 'the certificate is damaged or cut short' }
   }
   try {
-    const der = pemBlock(key, /(?:EC |RSA )?PRIVATE KEY/) ?? Buffer.alloc(0)
+    const der = pemOctets(key, 'EC PRIVATE KEY', 'RSA PRIVATE KEY', 'PRIVATE KEY') ?? Buffer.alloc(0)
     const matches = isItsKey(inside(der, tag.sequence), leaf.publicKey) ?? isItsKeyByArithmetic(pem, key)
     return matches ? { facts: leaf.facts } : { flaw: 'the key is not the one of the certificate' }
   } catch {

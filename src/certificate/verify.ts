@@ -1,6 +1,7 @@
 // Whether key, certificate and chain belong together, by their signatures: asked before anything is stored or installed.
 import { createPrivateKey, X509Certificate } from 'node:crypto'
 import { NixacmeError } from '../errors.ts'
+import { isoMinute } from '../time.ts'
 import { type CertificateFacts, type CertificateSet, judgeLeaf, type LeafJudgement } from './read.ts'
 
 function parse(pem: string): X509Certificate | undefined {
@@ -37,9 +38,18 @@ export function judgeSet(set: CertificateSet, names: readonly string[]): LeafJud
   return leaf
 }
 
-/** Throws `refused` (76) unless the set is whole and holds all `names`: what a CA sent must be what was asked for. */
-export function checkSet(set: CertificateSet, names: readonly string[]): CertificateFacts {
+function judgeUsable(set: CertificateSet, names: readonly string[], now: Date): LeafJudgement {
   const judged = judgeSet(set, names)
+  if ('flaw' in judged || judged.facts.notAfter > now) return judged
+  return { flaw: `the certificate expired at ${isoMinute(judged.facts.notAfter)}, and it is ${isoMinute(now)}` }
+}
+
+/**
+ * Throws `refused` (76) unless the set is whole, holds all `names` and has not ended by `now`: what a CA sent must be what
+ * was asked for.
+ */
+export function checkSet(set: CertificateSet, names: readonly string[], now: Date): CertificateFacts {
+  const judged = judgeUsable(set, names, now)
   if ('facts' in judged) return judged.facts
   throw new NixacmeError('refused', `the CA sent something that cannot be used: ${judged.flaw}`, {
     hints: ['nothing was stored and the old certificate stays; if it happens again, tell the CA'],

@@ -1,9 +1,9 @@
 // A run started by root: the work is done by user `acme` in a child, as in the unit; root keeps only the hooks. The child
 // is this program again; it gets its jobs on standard input, so that it needs to read nothing that only root may.
 
-import { chownSync, lstatSync } from 'node:fs'
+import { chownSync } from 'node:fs'
 import { NixacmeError, writeError } from '../errors.ts'
-import { ensureDir } from '../fs.ts'
+import { ensureDir, lstatIfThere } from '../fs.ts'
 import type { Host } from '../host.ts'
 import type { Job } from '../job/job.ts'
 import { groupId } from '../system-users.ts'
@@ -45,7 +45,7 @@ function ensureRoots({ roots }: Context, user: { uid: number; gid: number }): vo
     [roots.runtime, 0o700],
   ] as const) {
     try {
-      if (lstatSync(path, { throwIfNoEntry: false })) continue
+      if (lstatIfThere(path)) continue
       ensureDir(path, { mode })
       chownSync(path, user.uid, user.gid)
     } catch (e) {

@@ -16,6 +16,11 @@ export interface GlobalOptions {
   quiet?: true
 }
 
+/** The name of the certificate when the command line is that of a unit: `renew <cert>` and nothing else. */
+export function certOfUnit([command, cert, ...more]: readonly string[]): string | undefined {
+  return command === 'renew' && cert && !cert.startsWith('-') && more.length === 0 ? cert : undefined
+}
+
 function folder(host: Host, option: string | undefined, flag: string, variable: string): string | undefined {
   const fromEnv = host.env[variable] || undefined
   if (option !== undefined) {
@@ -24,7 +29,7 @@ function folder(host: Host, option: string | undefined, flag: string, variable: 
   }
   if (fromEnv !== undefined && !isAbsolute(fromEnv))
     throw new NixacmeError('usage', `${variable} is '${fromEnv}', expected an absolute path`)
-  return fromEnv
+  return fromEnv === undefined ? undefined : resolve(fromEnv)
 }
 
 /** A state of one's own brings its jobs with it, so that it never meets those of the machine. */

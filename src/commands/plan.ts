@@ -90,7 +90,7 @@ function table(planned: readonly Planned[], now: Date, paint: Paint): string {
   const line = (cells: readonly string[], paintCell: (text: string, column: number) => string) =>
     `${cells.map((cell, i) => paintCell(i === cells.length - 1 ? cell : cell.padEnd(widths[i] ?? 0), i)).join('  ')}\n`
   return (
-    line(head, paint.bold) +
+    line(head, (text) => paint.bold(text)) +
     planned
       .map((p, i) => line(rows[i] ?? [], (text, column) => (column === 1 ? colour[p.action ?? 'error'](text) : text)))
       .join('')

@@ -1,7 +1,7 @@
 // `nixacme renew`: finds the jobs, becomes the right user, does the work of each, tells the hooks, and reports.
 
-import { join } from 'node:path'
 import { NixacmeError } from '../errors.ts'
+import { under } from '../fs.ts'
 import type { Job } from '../job/job.ts'
 import { isPending } from '../renewal/signal.ts'
 import { systemUser } from '../system-users.ts'
@@ -33,7 +33,7 @@ export async function renewCommand(wanted: Wanted, settings: RenewSettings, cont
  */
 async function tellAll(jobs: readonly Job[], context: Context): Promise<number> {
   const { host, log, roots } = context
-  const pending = jobs.filter((job) => isPending(join(roots.state, job.cert)))
+  const pending = jobs.filter((job) => isPending(under(roots.state, job.cert)))
   if (pending.length === 0) return 0
   if (host.identity.uid !== 0 && host.identity.uid === (await systemUser(acmeUser))?.uid) return 0
   let status = 0

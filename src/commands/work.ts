@@ -3,6 +3,7 @@ import { NixacmeError } from '../errors.ts'
 import type { Job } from '../job/job.ts'
 import type { Decision } from '../renewal/decision.ts'
 import { renew, type Tools } from '../renewal/renew.ts'
+import type { HeldSlot } from '../renewal/run-locks.ts'
 import type { Context } from './context.ts'
 import { ownerFinder } from './owner.ts'
 import { failure, type Report, renderReports, report } from './report.ts'
@@ -13,6 +14,8 @@ export interface RenewSettings {
   /** Seconds; 0: do not wait for a slot; null: as long as it takes; undefined: as the config says. */
   readonly patience: number | null | undefined
   readonly json: boolean
+  /** A slot that the short way waited for; then there is one job, and this is for it. */
+  readonly slot?: HeldSlot | undefined
 }
 
 /** Does the work of the jobs in this process: those with nothing to do at once, the others in as many lanes as slots. */
@@ -79,6 +82,7 @@ async function renewOne(
       host,
       log,
       gid: owner.gid,
+      slot: settings.slot,
       obtain,
       onDecision(decision) {
         decided = decision

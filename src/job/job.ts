@@ -107,7 +107,7 @@ export function readJob(roots: Roots, cert: string): Job | undefined {
   if (wrong === 'version')
     throw new NixacmeError(
       'data',
-      `job file '${path}' has version ${JSON.stringify(value['version'])}, this nixacme reads ${jobVersion}`,
+      `job file '${path}' has ${value['version'] === undefined ? 'no version' : `version ${JSON.stringify(value['version'])}`}, this nixacme reads ${jobVersion}`,
       { hints: again },
     )
   if (wrong)

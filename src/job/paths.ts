@@ -1,5 +1,5 @@
 // Where things are: the layout of contract 1.6 under the roots of DESIGN §4, in one place.
-import { join } from 'node:path'
+import { under } from '../fs.ts'
 
 export interface Roots {
   /** `/var/lib/acme` */
@@ -54,30 +54,30 @@ export interface PathNames {
 }
 
 export function certPaths(roots: Roots, n: PathNames): CertPaths {
-  const lego = join(roots.state, '.lego')
-  const legoCert = join(lego, n.cert)
-  const certificates = join(legoCert, n.certDirHash)
-  const out = join(roots.state, n.cert)
-  const accounts = join(lego, 'accounts')
-  const accountRoot = join(accounts, n.accountHash)
-  const account = join(accountRoot, accountHost(n.directoryUrl), n.accountName)
+  const lego = under(roots.state, '.lego')
+  const legoCert = under(lego, n.cert)
+  const certificates = under(legoCert, n.certDirHash)
+  const out = under(roots.state, n.cert)
+  const accounts = under(lego, 'accounts')
+  const accountRoot = under(accounts, n.accountHash)
+  const account = under(accountRoot, accountHost(n.directoryUrl), n.accountName)
   return {
     lego,
     legoCert,
     certificates,
-    key: join(certificates, `${n.keyName}.key`),
-    certificate: join(certificates, `${n.keyName}.crt`),
-    issuer: join(certificates, `${n.keyName}.issuer.crt`),
-    resource: join(certificates, `${n.keyName}.json`),
-    domainHash: join(certificates, 'domainhash.txt'),
-    memory: join(certificates, 'nixacme.json'),
+    key: under(certificates, `${n.keyName}.key`),
+    certificate: under(certificates, `${n.keyName}.crt`),
+    issuer: under(certificates, `${n.keyName}.issuer.crt`),
+    resource: under(certificates, `${n.keyName}.json`),
+    domainHash: under(certificates, 'domainhash.txt'),
+    memory: under(certificates, 'nixacme.json'),
     out,
-    marker: join(out, 'renewed'),
+    marker: under(out, 'renewed'),
     accounts,
     accountRoot,
     account,
-    accountJson: join(account, 'account.json'),
-    accountKey: join(account, 'keys', `${n.accountName}.key`),
+    accountJson: under(account, 'account.json'),
+    accountKey: under(account, 'keys', `${n.accountName}.key`),
   }
 }
 
@@ -85,6 +85,6 @@ export function certPaths(roots: Roots, n: PathNames): CertPaths {
 const accountHost = (directoryUrl: string): string => new URL(directoryUrl).host.replaceAll(':', '_')
 
 /** `/run/acme/<n>.lock` */
-export const slotPath = (roots: Roots, slot: number): string => join(roots.runtime, `${slot}.lock`)
+export const slotPath = (roots: Roots, slot: number): string => under(roots.runtime, `${slot}.lock`)
 
-export const jobPath = (roots: Roots, cert: string): string => join(roots.jobs, `${cert}.json`)
+export const jobPath = (roots: Roots, cert: string): string => under(roots.jobs, `${cert}.json`)

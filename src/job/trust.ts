@@ -1,8 +1,8 @@
 // Root runs the hooks that a job names, so it reads a job only where nobody else could have written it (DESIGN §4).
-import { lstatSync, realpathSync, type Stats } from 'node:fs'
+import { realpathSync, type Stats } from 'node:fs'
 import { dirname } from 'node:path'
 import { NixacmeError, readError } from '../errors.ts'
-import { orAbsent } from '../fs.ts'
+import { lstatIfThere, orAbsent } from '../fs.ts'
 import { jobPath, type Roots } from './paths.ts'
 
 const othersMayWrite = (s: Stats): boolean => (s.mode & 0o022) !== 0 && (s.mode & 0o1000) === 0
@@ -28,7 +28,7 @@ function assertOnlyOurs(start: string, file: string, uid: number): void {
   for (let path = start; ; path = dirname(path)) {
     let s: Stats | undefined
     try {
-      s = orAbsent(() => lstatSync(path))
+      s = lstatIfThere(path)
     } catch (e) {
       throw readError(path, e)
     }

@@ -2,8 +2,7 @@
 // is install.ts's business.
 import { createHash } from 'node:crypto'
 import * as fs from 'node:fs'
-import { join } from 'node:path'
-import { ensureDir, orAbsent, syncDir, temporaryName, writeNew } from '../fs.ts'
+import { ensureDir, lstatIfThere, readIfThere, syncDir, temporaryName, under, writeNew } from '../fs.ts'
 import type { StoredSet } from './state.ts'
 
 /** Modes of contract 1.6. */
@@ -35,16 +34,16 @@ const needsLink = (files: Files): boolean => !files.has('cert.pem') && files.has
 
 /** The target of a link; undefined when nothing or something else stands there. */
 export function linkOf(path: string): string | undefined {
-  const there = orAbsent(() => fs.lstatSync(path))
+  const there = lstatIfThere(path)
   return there?.isSymbolicLink() ? fs.readlinkSync(path) : undefined
 }
 
 /** True when the folder `generation` holds all of `files`, byte for byte. */
 export function holds(generation: string, files: Files): boolean {
   for (const [name, content] of files) {
-    if (!orAbsent(() => fs.readFileSync(join(generation, name)))?.equals(content)) return false
+    if (!readIfThere(under(generation, name))?.equals(content)) return false
   }
-  return !needsLink(files) || linkOf(join(generation, 'cert.pem')) === 'fullchain.pem'
+  return !needsLink(files) || linkOf(under(generation, 'cert.pem')) === 'fullchain.pem'
 }
 
 /** Writes `files` whole under a temporary name first, so that a folder with a generation's name was once complete. */
@@ -52,10 +51,10 @@ function write(parent: string, name: string, files: Files, gid: number | undefin
   const temporary = temporaryName(parent, name)
   try {
     ensureDir(temporary, { mode: dirMode, gid })
-    for (const [file, content] of files) writeNew(join(temporary, file), content, { mode: fileMode, gid })
-    if (needsLink(files)) fs.symlinkSync('fullchain.pem', join(temporary, 'cert.pem'))
+    for (const [file, content] of files) writeNew(under(temporary, file), content, { mode: fileMode, gid })
+    if (needsLink(files)) fs.symlinkSync('fullchain.pem', under(temporary, 'cert.pem'))
     syncDir(temporary)
-    fs.renameSync(temporary, join(parent, name))
+    fs.renameSync(temporary, under(parent, name))
   } catch (e) {
     fs.rmSync(temporary, { recursive: true, force: true })
     throw e
@@ -69,21 +68,21 @@ function write(parent: string, name: string, files: Files, gid: number | undefin
  * gets a number. Throws the system's error.
  */
 export function ensureGeneration(out: string, id: string, files: Files, gid: number | undefined): string {
-  const parent = join(out, generationsDir)
+  const parent = under(out, generationsDir)
   ensureDir(parent, { mode: dirMode, gid })
   for (let n = 1; ; n++) {
     const name = n === 1 ? id : `${id}-${n}`
-    const path = join(parent, name)
-    const isThere = orAbsent(() => fs.lstatSync(path)) !== undefined
+    const path = under(parent, name)
+    const isThere = lstatIfThere(path) !== undefined
     if (!isThere) write(parent, name, files, gid)
-    if (!isThere || holds(path, files)) return join(generationsDir, name)
+    if (!isThere || holds(path, files)) return under(generationsDir, name)
   }
 }
 
 /** Removes all generations but `keep`, given relative to `out`. */
 export function prune(out: string, keep: readonly (string | undefined)[]): void {
-  for (const name of fs.readdirSync(join(out, generationsDir))) {
-    const generation = join(generationsDir, name)
-    if (!keep.includes(generation)) fs.rmSync(join(out, generation), { recursive: true, force: true })
+  for (const name of fs.readdirSync(under(out, generationsDir))) {
+    const generation = under(generationsDir, name)
+    if (!keep.includes(generation)) fs.rmSync(under(out, generation), { recursive: true, force: true })
   }
 }

@@ -2,11 +2,11 @@
 // flips `out/current`; the names in `out/` are links through it (DESIGN §4). A kill at any point leaves the old set or the
 // new one, and the next run completes the rest. Needs the certificate's lock.
 import * as fs from 'node:fs'
-import { join } from 'node:path'
-import { type CertificateFacts, judgeLeaf, splitPem } from '../certificate/read.ts'
+import { splitPem } from '../certificate/pem.ts'
+import { type CertificateFacts, judgeLeaf } from '../certificate/read.ts'
 import { judgeSet } from '../certificate/verify.ts'
 import { NixacmeError, readError, writeError } from '../errors.ts'
-import { orAbsent, syncDir, temporaryName } from '../fs.ts'
+import { lstatIfThere, orAbsent, syncDir, temporaryName, under } from '../fs.ts'
 import {
   dirMode,
   ensureGeneration,
@@ -27,7 +27,7 @@ import type { StoredSet } from './state.ts'
 export const installedNames = ['key.pem', 'fullchain.pem', 'chain.pem', 'cert.pem', 'full.pem'] as const
 
 const currentLink = 'current'
-const throughCurrent = (name: string): string => join(currentLink, name)
+const throughCurrent = (name: string): string => under(currentLink, name)
 
 export type InstallOutcome =
   | { readonly kind: 'unchanged' }
@@ -42,8 +42,8 @@ export type Difference = 'none' | 'modes' | 'links' | 'content'
 export function compare(out: string, set: StoredSet, gid: number | undefined): Difference {
   try {
     const generation = currentTarget(out)
-    if (generation === undefined || !holds(join(out, generation), filesOf(set))) return 'content'
-    if (installedNames.some((name) => linkOf(join(out, name)) !== throughCurrent(name))) return 'links'
+    if (generation === undefined || !holds(under(out, generation), filesOf(set))) return 'content'
+    if (installedNames.some((name) => linkOf(under(out, name)) !== throughCurrent(name))) return 'links'
     return withModes(out, generation).every(([path, mode]) => hasMode(path, mode, gid)) ? 'none' : 'modes'
   } catch (e) {
     throw readError(out, e)
@@ -51,13 +51,13 @@ export function compare(out: string, set: StoredSet, gid: number | undefined): D
 }
 
 /** The target of `out/current`, or undefined when there is none. */
-const currentTarget = (out: string): string | undefined => linkOf(join(out, currentLink))
+const currentTarget = (out: string): string | undefined => linkOf(under(out, currentLink))
 
 /** The paths of an installed generation that must have a mode and the group: who may read the files must get to them. */
 function withModes(out: string, generation: string): [path: string, mode: number][] {
-  const files = fs.readdirSync(join(out, generation)).map((name) => join(out, generation, name))
+  const files = fs.readdirSync(under(out, generation)).map((name) => under(out, generation, name))
   return [
-    ...[out, join(out, generationsDir), join(out, generation)].map((dir): [string, number] => [dir, dirMode]),
+    ...[out, under(out, generationsDir), under(out, generation)].map((dir): [string, number] => [dir, dirMode]),
     ...files.filter((path) => linkOf(path) === undefined).map((path): [string, number] => [path, fileMode]),
   ]
 }
@@ -79,7 +79,7 @@ function completeModes(out: string, generation: string, gid: number | undefined)
 function placeLink(dir: string, name: string, target: string): void {
   const temporary = temporaryName(dir, name)
   fs.symlinkSync(target, temporary)
-  fs.renameSync(temporary, join(dir, name))
+  fs.renameSync(temporary, under(dir, name))
 }
 
 function flip(out: string, generation: string): void {
@@ -89,7 +89,7 @@ function flip(out: string, generation: string): void {
 
 /** Makes `names` links through `current`; each is there before and after its rename. */
 function completeLinks(out: string, names: readonly string[]): void {
-  const wrong = names.filter((name) => linkOf(join(out, name)) !== throughCurrent(name))
+  const wrong = names.filter((name) => linkOf(under(out, name)) !== throughCurrent(name))
   for (const name of wrong) placeLink(out, name, throughCurrent(name))
   if (wrong.length > 0) syncDir(out)
 }
@@ -98,7 +98,7 @@ function completeLinks(out: string, names: readonly string[]): void {
 function shown(out: string): Files {
   const files = new Map<string, Buffer>()
   for (const name of installedNames) {
-    const content = orAbsent(() => fs.readFileSync(join(out, name)))
+    const content = orAbsent(() => fs.readFileSync(under(out, name)))
     if (content) files.set(name, content)
   }
   return files
@@ -119,14 +119,14 @@ function factsOf(files: Files): CertificateFacts | undefined {
  */
 function takeOver(out: string, gid: number | undefined): void {
   const isOurs = (name: string) => {
-    const path = join(out, name)
-    return orAbsent(() => fs.lstatSync(path)) === undefined || linkOf(path) === throughCurrent(name)
+    const path = under(out, name)
+    return lstatIfThere(path) === undefined || linkOf(path) === throughCurrent(name)
   }
   if (installedNames.every(isOurs)) return
   const files = shown(out)
   if (files.size > 0 && (currentTarget(out) === undefined || factsOf(files)))
     flip(out, ensureGeneration(out, generationId('found', files), files, gid))
-  const inCurrent = (name: string) => orAbsent(() => fs.statSync(join(out, throughCurrent(name)))) !== undefined
+  const inCurrent = (name: string) => orAbsent(() => fs.statSync(under(out, throughCurrent(name)))) !== undefined
   completeLinks(out, installedNames.filter(inCurrent))
 }
 
@@ -187,16 +187,24 @@ function replace(out: string, set: StoredSet, { names, gid, now, fresh }: Instal
   const { facts } = judged
   const installedUntil = fresh ? undefined : betterInstalled(out, facts, { names, now })
   if (installedUntil) return { kind: 'kept', installedUntil, candidateUntil: facts.notAfter }
-  for (const dir of [out, join(out, generationsDir)]) removeTemporaries(dir)
+  for (const dir of [out, under(out, generationsDir)]) removeTemporaries(dir)
   const files = filesOf(set)
   const generation = ensureGeneration(out, generationId(facts.notBefore.toISOString().slice(0, 10), files), files, gid)
+  const isNews = !showsAlready(out, files)
   takeOver(out, gid)
   completeModes(out, generation, gid)
-  raiseMarker(out, gid)
+  if (isNews) raiseMarker(out, gid)
   tidy(out, [generation, currentTarget(out)])
   flip(out, generation)
   completeLinks(out, installedNames)
-  return { kind: 'installed', notAfter: facts.notAfter }
+  return isNews ? { kind: 'installed', notAfter: facts.notAfter } : { kind: 'unchanged' }
+}
+
+/** True when services get these very bytes already, from plain files: nothing to tell them. */
+function showsAlready(out: string, files: Files): boolean {
+  const now = shown(out)
+  const wanted = new Map([...files, ['cert.pem', files.get('fullchain.pem')] as const])
+  return installedNames.every((name) => wanted.get(name)?.equals(now.get(name) ?? Buffer.alloc(0)) === true)
 }
 
 /** Before the flip, after which a killed run would find nothing left to do; the generation shown until then stays. */

@@ -1,7 +1,6 @@
 // What killed runs leave behind: temporary files, which no reader ever looks at.
 import * as fs from 'node:fs'
-import { join } from 'node:path'
-import { orAbsent } from '../fs.ts'
+import { orAbsent, under } from '../fs.ts'
 
 /** The names that this room gives to what is not finished: `.<stem>.<pid>[-<n>].tmp`. */
 const temporary = /^\..+\.\d+(-\d+)?\.tmp$/
@@ -13,6 +12,6 @@ const temporary = /^\..+\.\d+(-\d+)?\.tmp$/
  */
 export function removeTemporaries(dir: string): void {
   for (const name of orAbsent(() => fs.readdirSync(dir)) ?? []) {
-    if (temporary.test(name)) fs.rmSync(join(dir, name), { recursive: true, force: true })
+    if (temporary.test(name)) fs.rmSync(under(dir, name), { recursive: true, force: true })
   }
 }

@@ -2,7 +2,7 @@
 // a thread that no signal reaches (DESIGN §5). Lock files of slots say who holds them; folders can be locked as they are.
 import * as fs from 'node:fs'
 import { createRequire } from 'node:module'
-import { hasCode, NixacmeError, systemWord } from '../errors.ts'
+import { hasCode, messageOf, NixacmeError, systemWord } from '../errors.ts'
 import { orAbsent } from '../fs.ts'
 import { sleep } from '../wait.ts'
 
@@ -20,10 +20,30 @@ export interface Holder {
 
 const { O_RDWR, O_CREAT, O_RDONLY, O_DIRECTORY, O_NOFOLLOW, O_NONBLOCK } = fs.constants
 
-function flock(fd: number): boolean {
-  const { flockSync } = createRequire(import.meta.url)('fs-ext') as typeof import('fs-ext')
+/** The native half of fs-ext: its other half wraps all of node:fs, which a short run would pay for. */
+interface Binding {
+  readonly constants: { readonly LOCK_EX: number; readonly LOCK_NB: number }
+  flock(fd: number, operation: number): void
+}
+
+function loadBinding(): Binding {
   try {
-    flockSync(fd, 'exnb')
+    return createRequire(import.meta.url)('fs-ext/build/Release/fs_ext.node') as Binding
+  } catch (cause) {
+    const [reason] = messageOf(cause).split('\n')
+    throw new NixacmeError('lock', `no lock can be taken, as the package 'fs-ext' does not load: ${reason}`, {
+      cause,
+      hints: [
+        "it is compiled at installation, for one version of Node: run 'npm rebuild fs-ext', or install nixacme again",
+      ],
+    })
+  }
+}
+
+function flock(fd: number): boolean {
+  const { flock, constants } = loadBinding()
+  try {
+    flock(fd, constants.LOCK_EX | constants.LOCK_NB)
     return true
   } catch (e) {
     if (hasCode(e, 'EAGAIN', 'EWOULDBLOCK')) return false
@@ -55,6 +75,7 @@ function take(path: string, flags: number): { fd: number } | undefined {
       fs.closeSync(fd)
     }
   } catch (cause) {
+    if (cause instanceof NixacmeError) throw cause
     const denied = hasCode(cause, 'EACCES', 'EPERM')
     throw new NixacmeError('lock', `cannot take the lock '${path}': ${systemWord(cause)}`, {
       cause,

@@ -9,7 +9,7 @@ import { isoMinute } from '../time.ts'
 import type { Action, Decision } from './decision.ts'
 import { type InstallOutcome, install } from './install.ts'
 import { judge, leftToDo, type Skip, saySkip } from './look.ts'
-import { RunLocks } from './run-locks.ts'
+import { type HeldSlot, RunLocks } from './run-locks.ts'
 import { readState, type StoredState } from './state.ts'
 import { ensureFolders, type NewCertificate, proveSpace, settle, store, storeHash } from './store.ts'
 
@@ -28,6 +28,8 @@ export interface Tools {
   readonly log: Log
   /** Numeric group of this job's files; undefined: what the system gives. */
   readonly gid: number | undefined
+  /** A slot that is held for this job already. */
+  readonly slot?: HeldSlot | undefined
   /** Told each decision as it is taken: what is known of a run that fails later. */
   onDecision(decision: Decision): void
   /** The network half. Undefined after a dry run. */
@@ -77,7 +79,7 @@ class Run {
     this.#paths = pathsOf(roots, job)
     this.#log = tools.log.about(job.cert)
     const patience = options.patience === undefined ? job.lock.timeout : options.patience
-    this.locks = new RunLocks({ job, roots, paths: this.#paths, host, log: this.#log, patience })
+    this.locks = new RunLocks({ job, roots, paths: this.#paths, host, log: this.#log, patience, slot: tools.slot })
   }
 
   async perform(): Promise<Outcome> {
@@ -95,6 +97,10 @@ class Run {
     if (now.kind === 'skip') return this.#skip(stateNow, now)
     if (now.kind === 'wait') throw notYet(now)
     return this.#work(now)
+  }
+
+  get #slotNumber(): number | null {
+    return this.locks.slot?.number ?? null
   }
 
   /** A slot that cannot be asked for matters only when there is work: the fault is kept until then. */
@@ -127,10 +133,10 @@ class Run {
     const { gid, host } = this.#tools
     const left = leftToDo(this.#job, this.#paths, state, decision, { gid, now: host.now() })
     if (this.#options.dryRun || left === 'nothing' || !this.locks.tryCertificate())
-      return { decision, slot: this.locks.slot, installed: 'unchanged' }
+      return { decision, slot: this.#slotNumber, installed: 'unchanged' }
     if (decision.storeHash) storeHash(this.#paths, this.#job.hashes.domain, gid)
     else settle(this.#paths)
-    return { decision, slot: this.locks.slot, installed: this.#install(false) }
+    return { decision, slot: this.#slotNumber, installed: this.#install(false) }
   }
 
   async #dryRun(decision: Work): Promise<Outcome> {
@@ -146,7 +152,7 @@ class Run {
     if (!certificate) throw new NixacmeError('bug', 'the CA half gave no certificate')
     const { domain, hashes } = this.#job
     store(this.#paths, certificate, { domain, domainHash: hashes.domain }, this.#tools.gid)
-    return { decision, slot: this.locks.slot, installed: this.#install(true) }
+    return { decision, slot: this.#slotNumber, installed: this.#install(true) }
   }
 
   #install(fresh: boolean): InstallOutcome['kind'] {

@@ -18,22 +18,30 @@ export interface RunLocksOptions {
   readonly paths: CertPaths
   readonly host: Pick<Host, 'now' | 'pid' | 'interrupted'>
   readonly log: Log
+  /** A slot that is held already: the short way waited for it. */
+  readonly slot?: HeldSlot | undefined
   /** Seconds to wait for the slot and for another run of the certificate: 0 not at all, null as long as it takes. */
   readonly patience: number | null
 }
 
+export interface HeldSlot {
+  readonly held: Held
+  readonly number: number
+}
+
 export class RunLocks {
   readonly #options: RunLocksOptions
-  #slot: { readonly held: Held; readonly number: number } | undefined
+  #slot: HeldSlot | undefined
   #certificate: Held | undefined
 
   constructor(options: RunLocksOptions) {
     this.#options = options
+    this.#slot = options.slot
   }
 
-  /** The slot held, or null. */
-  get slot(): number | null {
-    return this.#slot?.number ?? null
+  /** The slot held, or undefined. */
+  get slot(): HeldSlot | undefined {
+    return this.#slot
   }
 
   release(): void {
@@ -62,7 +70,7 @@ export class RunLocks {
   /** Takes the certificate's lock and a slot, waiting for them. Throws `later` (75) when the patience ends. */
   async takeAll(): Promise<void> {
     await this.#takeCertificate()
-    await this.#takeSlot()
+    await this.takeSlot()
   }
 
   /** Runs `work` while nobody else works on the same account. */
@@ -92,7 +100,8 @@ export class RunLocks {
     )
   }
 
-  async #takeSlot(): Promise<void> {
+  /** Takes a slot as the policy says, waiting for it. Throws `later` (75) when the patience ends. */
+  async takeSlot(): Promise<void> {
     const { job, patience, log, roots } = this.#options
     const { home, policy, slots } = job.lock
     if (home === null || this.#slot) return

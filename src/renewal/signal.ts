@@ -3,9 +3,8 @@
 // Root works here in a folder that acme can write: it opens the folder once without following a link, and from then on
 // goes through that open folder, so that nothing swapped in later leads it elsewhere.
 import * as fs from 'node:fs'
-import { join } from 'node:path'
 import { hasCode, NixacmeError, systemWord, writeError } from '../errors.ts'
-import { orAbsent, writeAtomically } from '../fs.ts'
+import { lstatIfThere, orAbsent, under, writeAtomically } from '../fs.ts'
 
 const markerName = 'renewed'
 /** The marker while its hook runs, and after a hook that failed. */
@@ -14,11 +13,11 @@ const markerMode = 0o640
 
 /** Raises the marker in `out/`, over one that is up, whoever put it there. Throws the system's error. */
 export const raiseMarker = (out: string, gid: number | undefined): void =>
-  writeAtomically(join(out, markerName), '', { mode: markerMode, gid })
+  writeAtomically(under(out, markerName), '', { mode: markerMode, gid })
 
 /** True when there is something to tell. */
 export const isPending = (out: string): boolean =>
-  [markerName, takenName].some((name) => orAbsent(() => fs.lstatSync(join(out, name))) !== undefined)
+  [markerName, takenName].some((name) => lstatIfThere(under(out, name)) !== undefined)
 
 /** A folder held open: `path` leads to it, whatever its names lead to by now. */
 export interface OpenFolder {
@@ -39,10 +38,10 @@ export function openOut(state: string, cert: string): OpenFolder | undefined {
     const root = fs.openSync(state, O_RDONLY | O_DIRECTORY)
     try {
       const fd = fs.openSync(`/proc/self/fd/${root}/${cert}`, O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
-      return { path: `/proc/self/fd/${fd}`, name: join(state, cert), close: () => fs.closeSync(fd) }
+      return { path: `/proc/self/fd/${fd}`, name: under(state, cert), close: () => fs.closeSync(fd) }
     } catch (cause) {
       if (hasCode(cause, 'ENOENT')) throw cause
-      throw new NixacmeError('permission', `'${join(state, cert)}' is not a folder of its own: ${systemWord(cause)}`, {
+      throw new NixacmeError('permission', `'${under(state, cert)}' is not a folder of its own: ${systemWord(cause)}`, {
         cause,
         hints: ['someone put a link or a file in its place; remove it and run again'],
       })
@@ -55,18 +54,18 @@ export function openOut(state: string, cert: string): OpenFolder | undefined {
 /** Takes the marker aside. False when there is nothing to tell. Throws `permission` or `write`. */
 export function takeMarker(out: OpenFolder): boolean {
   try {
-    const fresh = orAbsent(() => fs.renameSync(join(out.path, markerName), join(out.path, takenName)) ?? true)
-    return fresh ?? orAbsent(() => fs.lstatSync(join(out.path, takenName))) !== undefined
+    const fresh = orAbsent(() => fs.renameSync(under(out.path, markerName), under(out.path, takenName)) ?? true)
+    return fresh ?? lstatIfThere(under(out.path, takenName)) !== undefined
   } catch (e) {
-    throw writeError(join(out.name, markerName), e)
+    throw writeError(under(out.name, markerName), e)
   }
 }
 
 /** All was told. A marker raised meanwhile stays for the next time. */
 export function dropMarker(out: OpenFolder): void {
   try {
-    orAbsent(() => fs.unlinkSync(join(out.path, takenName)))
+    orAbsent(() => fs.unlinkSync(under(out.path, takenName)))
   } catch (e) {
-    throw writeError(join(out.name, takenName), e)
+    throw writeError(under(out.name, takenName), e)
   }
 }

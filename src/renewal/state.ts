@@ -1,10 +1,11 @@
 // What is stored of one certificate: read without a lock, without writing, without the network. The certificate judged is
 // the candidate in lego's folder, not the installed copy (DESIGN §6).
 import * as fs from 'node:fs'
-import { basename, join } from 'node:path'
-import { type CertificateFacts, type CertificateSet, isWholePem, judgeLeaf, splitPem } from '../certificate/read.ts'
+import { basename } from 'node:path'
+import { readPem, splitPem } from '../certificate/pem.ts'
+import { type CertificateFacts, type CertificateSet, judgeLeaf } from '../certificate/read.ts'
 import { hasCode, messageOf, NixacmeError, readError } from '../errors.ts'
-import { readIfThere } from '../fs.ts'
+import { orAbsent, readIfThere, under } from '../fs.ts'
 import type { CertPaths } from '../job/paths.ts'
 import { isSecure } from '../url.ts'
 
@@ -39,27 +40,29 @@ export interface StoredState {
 }
 
 /** The folder in which a new set waits, whole, to be moved over the old one (store.ts). */
-export const pendingDir = (paths: CertPaths): string => join(paths.certificates, '.pending')
+export const pendingDir = (paths: CertPaths): string => under(paths.certificates, '.pending')
 
 /** True when a kill left a new set there; whoever has the lock moves it into place. */
 export const hasPending = (paths: CertPaths): boolean => fs.existsSync(pendingDir(paths))
 
-/** One of lego's files, where a kill may have left its newer version in the pending folder. */
-function readStored(paths: CertPaths, path: string): string | undefined {
-  for (const candidate of [join(pendingDir(paths), basename(path)), path]) {
-    try {
-      const content = readIfThere(candidate)
-      if (content !== undefined) return content.toString()
-    } catch (e) {
-      throw readError(candidate, e)
-    }
+/** A text that is there as a rule, or undefined. */
+function readText(path: string): string | undefined {
+  try {
+    return orAbsent(() => fs.readFileSync(path, 'utf8'))
+  } catch (e) {
+    throw readError(path, e)
   }
-  return undefined
 }
 
-function readCandidate(paths: CertPaths): Candidate {
-  const key = readStored(paths, paths.key)
-  const fullchain = readStored(paths, paths.certificate)
+/** Reads lego's files, where a kill may have left newer versions in the pending folder. */
+function storedReader(paths: CertPaths): (path: string) => string | undefined {
+  if (!hasPending(paths)) return readText
+  return (path) => readText(under(pendingDir(paths), basename(path))) ?? readText(path)
+}
+
+function readCandidate(paths: CertPaths, readStored: ReturnType<typeof storedReader>): Candidate {
+  const key = readStored(paths.key)
+  const fullchain = readStored(paths.certificate)
   if (key === undefined || fullchain === undefined) {
     const what = key === undefined ? (fullchain === undefined ? 'certificate and key' : 'key') : 'certificate'
     return { kind: 'missing', what }
@@ -68,9 +71,9 @@ function readCandidate(paths: CertPaths): Candidate {
   const judged = judgeLeaf({ key, chain })
   if ('flaw' in judged) return { kind: 'unusable', reason: judged.flaw }
   // A leaf in order says nothing of the blocks after it, and services get the text as it is.
-  if (!isWholePem(fullchain)) return { kind: 'unusable', reason: 'the chain is damaged or cut short' }
-  const stored = readStored(paths, paths.issuer) ?? ''
-  const issuers = isWholePem(stored) && splitPem(stored).length > 0 ? stored : chain.slice(1).join('')
+  if (!readPem(fullchain).isWhole) return { kind: 'unusable', reason: 'the chain is damaged or cut short' }
+  const stored = readStored(paths.issuer) ?? ''
+  const issuers = readPem(stored).isWhole && splitPem(stored).length > 0 ? stored : chain.slice(1).join('')
   return { kind: 'usable', facts: judged.facts, set: { key, chain, fullchain, issuers } }
 }
 
@@ -85,7 +88,7 @@ function readAccount(paths: CertPaths): StoredState['account'] {
   }
   if (!isThere(paths.accountKey)) return 'missing'
   try {
-    const value: unknown = JSON.parse(readIfThere(paths.accountJson)?.toString() ?? 'null')
+    const value: unknown = JSON.parse(readText(paths.accountJson) ?? 'null')
     const uri = (value as { registration?: { uri?: unknown } } | null)?.registration?.uri
     return typeof uri === 'string' && isSecure(uri) ? 'registered' : 'key'
   } catch (e) {
@@ -132,10 +135,11 @@ function readMemory(path: string): Memory {
 
 /** Reads everything. Throws `data` (65) or `permission` (77) for what is there and cannot be read. */
 export function readState(paths: CertPaths): StoredState {
+  const readStored = storedReader(paths)
   return {
-    candidate: readCandidate(paths),
+    candidate: readCandidate(paths, readStored),
     account: readAccount(paths),
-    domainHash: readStored(paths, paths.domainHash)?.trim(),
+    domainHash: readStored(paths.domainHash)?.trim(),
     memory: readMemory(paths.memory),
   }
 }

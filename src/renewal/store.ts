@@ -2,9 +2,9 @@
 // its place as `.pending` in one rename, and is then moved over the old files, by this run or by the next. Readers look
 // into `.pending` first (state.ts). Needs the certificate's lock.
 import * as fs from 'node:fs'
-import { basename, join } from 'node:path'
+import { basename } from 'node:path'
 import { writeError } from '../errors.ts'
-import { ensureDir, orAbsent, syncDir, temporaryName, writeAtomically, writeNew } from '../fs.ts'
+import { ensureDir, orAbsent, syncDir, temporaryName, under, writeAtomically, writeNew } from '../fs.ts'
 import type { CertPaths, Roots } from '../job/paths.ts'
 import { removeTemporaries } from './leftovers.ts'
 import { pendingDir } from './state.ts'
@@ -78,7 +78,7 @@ function moveAll(paths: CertPaths): void {
   if (!names) return
   const hash = basename(paths.domainHash)
   for (const name of [...names.filter((n) => n !== hash), ...names.filter((n) => n === hash)])
-    fs.renameSync(join(pending, name), join(paths.certificates, name))
+    fs.renameSync(under(pending, name), under(paths.certificates, name))
   syncDir(paths.certificates)
   fs.rmdirSync(pending)
 }
@@ -101,7 +101,7 @@ export function store(
     const temporary = `${pendingDir(paths)}.${process.pid}.tmp`
     try {
       fs.mkdirSync(temporary, { mode: 0o700 })
-      const write = (path: string, content: string) => writeNew(join(temporary, basename(path)), content, mode)
+      const write = (path: string, content: string) => writeNew(under(temporary, basename(path)), content, mode)
       write(paths.key, key)
       write(paths.issuer, chain.slice(1).join(''))
       write(paths.resource, resourceJson(names.domain, certUrl))
