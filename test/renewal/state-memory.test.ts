@@ -1,0 +1,94 @@
+// The account and our own memory beside a certificate: what is ours is read, what is not is told apart from what is damaged.
+import assert from 'node:assert/strict'
+import * as fs from 'node:fs'
+import { join } from 'node:path'
+import { type TestContext, test } from 'node:test'
+import { NixacmeError } from '../../src/errors.ts'
+import { pathsOf } from '../../src/job/job.ts'
+import type { CertPaths } from '../../src/job/paths.ts'
+import { memoryVersion, readState } from '../../src/renewal/state.ts'
+import { temporaryDir } from '../support/process.ts'
+import { makeJob } from './support/lock-job.ts'
+import { accountJson, writeAccount, writeMemory } from './support/stored.ts'
+
+/** An account in order, in a state of its own. */
+function inOrder(t: TestContext): CertPaths {
+  const dir = temporaryDir(t)
+  const paths = pathsOf({ state: dir, runtime: join(dir, 'run'), jobs: join(dir, 'jobs') }, makeJob())
+  writeAccount(paths)
+  writeMemory(paths, { version: memoryVersion })
+  return paths
+}
+
+for (const [text, account] of [
+  [accountJson('a@b.test'), 'registered'],
+  [accountJson('a@b.test').replaceAll('\n', '\r\n'), 'registered'],
+  ['', 'key'],
+  [accountJson('a@b.test').slice(0, 60), 'key'],
+  ['null', 'key'],
+  ['[]', 'key'],
+  ['"https://ca.test/acct/1"', 'key'],
+  ['{"registration": null}', 'key'],
+  ['{"registration": {"uri": ""}}', 'key'],
+  ['{"registration": {"uri": 7}}', 'key'],
+  ['{"registration": {"uri": "acct/1"}}', 'key'],
+  ['{"id": "1", "status": "valid", "uri": "https://ca.test/acct/1"}', 'key'],
+  ['\u0000\u0001', 'key'],
+] as const)
+  test(`account.json ${JSON.stringify(text.slice(0, 40))}: ${account}`, (t) => {
+    const paths = inOrder(t)
+    fs.writeFileSync(paths.accountJson, text)
+    assert.equal(readState(paths).account, account)
+  })
+
+test('an account without its key, or with an empty one, is none', (t) => {
+  const paths = inOrder(t)
+  fs.writeFileSync(paths.accountKey, '')
+  assert.equal(readState(paths).account, 'missing')
+  fs.rmSync(paths.accountKey)
+  assert.equal(readState(paths).account, 'missing')
+  fs.rmSync(paths.accountJson)
+  assert.equal(readState(paths).account, 'missing')
+})
+
+test('a key whose registration was not written is known for what it is', (t) => {
+  const paths = inOrder(t)
+  fs.rmSync(paths.accountJson)
+  assert.equal(readState(paths).account, 'key')
+})
+
+const damaged = (paths: CertPaths) => (e: unknown) =>
+  e instanceof NixacmeError && e.kind === 'data' && e.message.includes(`'${paths.memory}'`)
+
+test('the memory: two instants or none; what is no instant is not remembered', (t) => {
+  const paths = inOrder(t)
+  const memoryOf = (value: unknown) => {
+    writeMemory(paths, value)
+    return readState(paths).memory
+  }
+  const [renewAt, retryAt] = ['2026-10-01T00:00:00Z', '2026-09-01T00:00:00+02:00']
+  assert.deepEqual(memoryOf({ version: 1 }), {})
+  assert.deepEqual(memoryOf({ version: 1, renewAt, retryAt }), {
+    renewAt: new Date(renewAt),
+    retryAt: new Date('2026-08-31T22:00:00Z'),
+  })
+  assert.deepEqual(memoryOf({ version: 1, renewAt: 'soon', retryAt: 17, more: {} }), {})
+})
+
+test('a memory of a newer nixacme is refused (65) and left alone', (t) => {
+  const paths = inOrder(t)
+  const text = `{"version": ${memoryVersion + 1}, "renewAt": {"window": []}}`
+  fs.writeFileSync(paths.memory, text)
+  assert.throws(
+    () => readState(paths),
+    (e) => damaged(paths)(e) && e instanceof NixacmeError && e.hints.some((hint) => hint.includes('newer nixacme')),
+  )
+  assert.equal(fs.readFileSync(paths.memory, 'utf8'), text)
+})
+
+for (const text of ['', '{', 'null', '[]', '{}', '{"version": "1"}', '{"version": null}'])
+  test(`a memory of ${JSON.stringify(text)} is damaged (65)`, (t) => {
+    const paths = inOrder(t)
+    fs.writeFileSync(paths.memory, text)
+    assert.throws(() => readState(paths), damaged(paths))
+  })
