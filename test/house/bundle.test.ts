@@ -1,0 +1,172 @@
+// The bundle: small and offline where nothing is due, complete where something is.
+import assert from 'node:assert/strict'
+import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join, relative } from 'node:path'
+import test, { before, type TestContext } from 'node:test'
+import { pathToFileURL } from 'node:url'
+import type { BuildResult } from 'esbuild'
+import { compile } from '../../src/job/compile.ts'
+import { pathsOf, renderJob } from '../../src/job/job.ts'
+import { jobPath, type Roots } from '../../src/job/paths.ts'
+import { certConfig, config } from '../job/support.ts'
+import { writeAccount, writeCertificate } from '../renewal/support/stored.ts'
+import { makeSet } from '../support/certificates.ts'
+import { repository, run, temporaryDir } from '../support/process.ts'
+
+const dist = join(repository, 'dist')
+type Metafile = NonNullable<BuildResult['metafile']>
+let metafile: Metafile
+
+before(async () => {
+  const { bundle } = await import(String(pathToFileURL(join(repository, 'build.mjs'))))
+  ;({ metafile } = await bundle())
+})
+
+/** The outputs that loading `file` loads with it, itself included. */
+function closure(file: string): Set<string> {
+  const found = new Set([file])
+  for (const output of found)
+    for (const { path, kind, external } of metafile.outputs[output]?.imports ?? []) {
+      const local = external && path.startsWith('./') ? path.replace('./', 'dist/') : path
+      if (kind === 'import-statement' && local.startsWith('dist/')) found.add(local)
+    }
+  return found
+}
+
+/** The packages that bytes of these outputs come from. */
+function packagesOf(outputs: Iterable<string>): string[] {
+  const inputs = [...outputs].flatMap((output) => Object.entries(metafile.outputs[output]?.inputs ?? {}))
+  const names = inputs.flatMap(([path, { bytesInOutput }]) =>
+    bytesInOutput > 0 ? (/node_modules\/((?:@[^/]+\/)?[^/]+)\/(?!.*node_modules)/.exec(path)?.[1] ?? []) : [],
+  )
+  return [...new Set(names)].sort()
+}
+
+/** The output made of this module: a chunk's name holds a hash. */
+function chunkOf(entryPoint: string): string {
+  const [file] = Object.entries(metafile.outputs).find(([, output]) => output.entryPoint === entryPoint) ?? []
+  assert.ok(file, entryPoint)
+  return file
+}
+
+const bytesOf = (outputs: Iterable<string>) =>
+  [...outputs].reduce((sum, file) => sum + (metafile.outputs[file]?.bytes ?? Number.POSITIVE_INFINITY), 0)
+
+test('the way of a day with nothing due is one file, holds no package, and is small', () => {
+  const [file, ...more] = closure('dist/short-way.cjs')
+  assert.deepEqual(more, [])
+  assert.deepEqual(packagesOf([String(file)]), [])
+  assert.ok(bytesOf([String(file)]) < 40_000)
+})
+
+test('the rest of the offline half holds no package but the parser of the command line, and is small', () => {
+  assert.deepEqual(packagesOf(closure('dist/main.js')), ['commander'])
+  assert.ok(bytesOf(closure('dist/main.js')) < 150_000)
+})
+
+test('the config checker and the network half do not load each other', () => {
+  const network = packagesOf(closure(chunkOf('src/acme/issue.ts')))
+  const checker = packagesOf(closure(chunkOf('src/config/load.ts')))
+  assert.ok(network.includes('acme-client') && network.includes('@peculiar/x509'), String(network))
+  assert.ok(checker.includes('zod') && checker.includes('toml-eslint-parser'), String(checker))
+  assert.deepEqual(
+    network.filter((name) => checker.includes(name) || name === 'execa' || name === 'commander'),
+    [],
+  )
+})
+
+test('each bundled package has its licence beside the bundle', () => {
+  const text = readFileSync(join(dist, 'THIRD-PARTY-LICENSES.txt'), 'utf8')
+  const packages = packagesOf(Object.keys(metafile.outputs))
+  assert.ok(packages.length > 10)
+  for (const name of packages) assert.match(text, new RegExp(`^${name} \\d+\\.\\d+\\.\\d+`, 'm'))
+})
+
+test('nothing is shipped that only the build needs', () => {
+  for (const name of readdirSync(dist)) assert.match(name, /\.c?js(\.LEGAL\.txt)?$|^THIRD-PARTY-LICENSES\.txt$/)
+})
+
+/** A preload that writes to stderr, at the end, what was loaded: `loaded <file>`, and `loaded NativeModule <name>` of Node's own. */
+function witness(dir: string): string {
+  const file = join(dir, 'witness.cjs')
+  const source = `const before = new Set(process.moduleLoadList)
+process.on('exit', () => {
+  const native = process.moduleLoadList.filter((name) => !before.has(name))
+  const files = Object.keys(require.cache).filter((name) => name !== __filename)
+  for (const name of [...files, ...native]) require('node:fs').writeSync(2, 'loaded ' + name + '\\n')
+})`
+  writeFileSync(file, source)
+  return file
+}
+
+/** State, job and installed files of x.test, not due for a month. */
+async function stateWithNothingDue(t: TestContext): Promise<{ dir: string; roots: Roots }> {
+  const dir = temporaryDir(t, 'nixacme-bundle')
+  const roots = { state: join(dir, 'state'), runtime: join(dir, 'run'), jobs: join(dir, 'state/.nixacme/jobs') }
+  // As root `renew` would look for the user 'acme'.
+  const [job] = compile(config([certConfig({ name: 'x.test' })], { useRoot: true, sources: [] }))
+  assert.ok(job)
+  for (const folder of [roots.jobs, roots.runtime, join(roots.state, 'x.test')]) mkdirSync(folder, { recursive: true })
+  writeFileSync(jobPath(roots, 'x.test'), renderJob(job))
+  const paths = pathsOf(roots, job)
+  writeCertificate(paths, job, await makeSet({ names: ['x.test'] }))
+  writeAccount(paths)
+  return { dir, roots }
+}
+
+test('a renew with nothing due loads the short way, the lock, and none of the heavy modules of Node', async (t) => {
+  const { dir, roots } = await stateWithNothingDue(t)
+  const args = ['--require', witness(dir), join(repository, 'bin/nixacme.js'), 'renew', 'x.test']
+  const env = { NIXACME_STATE_DIR: roots.state, NIXACME_RUNTIME_DIR: roots.runtime }
+  // The first run installs what is stored; the second has nothing left to do.
+  await run(process.execPath, args, { env })
+  const { status, stdout, stderr } = await run(process.execPath, args, { env })
+  assert.equal(status, 0, stderr)
+  assert.equal(stdout, '')
+  const lines = stderr.trim().split('\n')
+  const loaded = lines.flatMap((line) => /^loaded (.*)/.exec(line)?.[1] ?? [])
+  assert.match(
+    lines.filter((line) => !line.startsWith('loaded ')).join('\n'),
+    /^nixacme: x\.test: skipping renewal[^\n]*$/,
+  )
+  assert.deepEqual(
+    loaded.filter((name) => name.startsWith('/')).map((path) => relative(repository, path)),
+    ['bin/nixacme.js', 'dist/short-way.cjs', 'node_modules/fs-ext/build/Release/fs_ext.node'],
+  )
+  assert.deepEqual(
+    loaded.filter((name) =>
+      /^NativeModule (crypto|stream|http|https|http2|net|tls|dns|child_process|tty)\b/.test(name),
+    ),
+    [],
+  )
+})
+
+test('without a build the command says what to do', async () => {
+  const dir = mkdtempSync(join(tmpdir(), 'nixacme-unbuilt-'))
+  try {
+    mkdirSync(join(dir, 'bin'))
+    writeFileSync(join(dir, 'bin/package.json'), readFileSync(join(repository, 'bin/package.json')))
+    writeFileSync(join(dir, 'bin/nixacme.js'), readFileSync(join(repository, 'bin/nixacme.js')))
+    const { status, stdout, stderr } = await run(process.execPath, [join(dir, 'bin/nixacme.js'), '--version'])
+    assert.equal(status, 70)
+    assert.equal(stdout, '')
+    assert.equal(stderr, "nixacme: error: the folder 'dist' is missing\nnixacme: hint: run 'npm run build'\n")
+  } finally {
+    rmSync(dir, { recursive: true, force: true })
+  }
+})
+
+test('compiled code is cached only where nobody else can write', async (t) => {
+  const args = [join(repository, 'bin/nixacme.js'), '--version']
+  const cached = async (mode: number) => {
+    const dir = temporaryDir(t, 'nixacme-cache')
+    chmodSync(dir, mode)
+    const { status, stderr } = await run(process.execPath, args, { env: { CACHE_DIRECTORY: dir } })
+    assert.deepEqual([status, stderr], [0, ''])
+    return readdirSync(dir).length
+  }
+  const isKnown = 'enableCompileCache' in (await import('node:module'))
+  assert.equal(await cached(0o700), isKnown ? 1 : 0)
+  for (const mode of [0o1777, 0o770]) assert.equal(await cached(mode), 0)
+})

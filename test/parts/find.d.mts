@@ -1,0 +1,17 @@
+// The types of find.mjs, which itself must run before any package is installed.
+export type Part =
+  | 'busybox'
+  | 'certbot'
+  | 'hyperfine'
+  | 'lego'
+  | 'mandoc'
+  | 'nginx'
+  | 'nix'
+  | 'openssl'
+  | 'pebble'
+  | 'runuser'
+  | 'strace'
+  | 'systemd'
+export const parts: Record<Part, { readonly command?: string; readonly file?: string; readonly install: string }>
+export const folders: readonly string[]
+export function isThere(part: Part): boolean
