@@ -6,8 +6,7 @@ import { letsEncrypt } from '../../src/config/config.ts'
 import { type ErrorKind, NixacmeError } from '../../src/errors.ts'
 import { compile } from '../../src/job/compile.ts'
 import { type Job, jobVersion, pathsOf, readJob, renderJob } from '../../src/job/job.ts'
-import { noEmail } from '../../src/job/paths.ts'
-import { jobPath, type Roots } from '../../src/job/paths.ts'
+import { jobPath, noEmail, type Roots } from '../../src/job/paths.ts'
 import { certConfig, config, withRoots } from './support.ts'
 
 const cert = 'x.test'
@@ -141,7 +140,7 @@ for (const [what, text, words] of [
   ['a list', '[]', /holds no object/],
   ['null', 'null', /holds no object/],
   ['foreign JSON', '{"name":"nixacme","version":"0.1.0"}', /version "0.1.0", this nixacme reads 1/],
-  ['an empty object', '{}', /version undefined/],
+  ['an empty object', '{}', /has no version/],
   ['a newer version', renderJob({ ...theJob(), version: (jobVersion + 1) as typeof jobVersion }), /has version 2/],
   ['the job of another certificate', renderJob({ ...theJob(), cert: 'y.test' }), /of 'y.test', not of 'x.test'/],
 ] as const)
@@ -167,7 +166,7 @@ test('a field of another type is refused, whichever it is, and so is a missing o
     const whole = Object.keys(job).flatMap((key) => [[key, { a: 1 }] as const, [key, undefined] as const])
     for (const [key, value] of [...whole, ...inner]) {
       place(roots, JSON.stringify({ ...job, [key]: value }))
-      refuses(roots, 'data', key === 'version' ? /has version/ : new RegExp(`'${key}' is missing or wrong`))
+      refuses(roots, 'data', key === 'version' ? /has (no )?version/ : new RegExp(`'${key}' is missing or wrong`))
     }
   }))
 
