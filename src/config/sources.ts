@@ -1,7 +1,6 @@
 // Where the config lies and whether it changed since it was compiled: a few stat calls, cheap enough for every run.
 import { statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { orAbsent } from '../fs.ts'
 import type { ConfigSource } from './config.ts'
 
 export const defaultConfigPath = '/etc/nixacme/config.toml'
@@ -11,7 +10,7 @@ export const dropInDir = (configPath: string): string => join(dirname(configPath
 
 /** How a file or folder looks now; it differs after any change of content, and for a folder, of its entries. */
 export function stampOf(path: string): ConfigSource {
-  const s = orAbsent(() => statSync(path, { bigint: true }))
+  const s = statSync(path, { bigint: true, throwIfNoEntry: false })
   return { path, stamp: s ? `${s.mtimeNs}:${s.size}` : null }
 }
 

@@ -2,6 +2,7 @@
 // is install.ts's business.
 import { createHash } from 'node:crypto'
 import * as fs from 'node:fs'
+import { hasCode } from '../errors.ts'
 import { ensureDir, lstatIfThere, readIfThere, syncDir, temporaryName, under, writeNew } from '../fs.ts'
 import type { StoredSet } from './state.ts'
 
@@ -34,8 +35,12 @@ const needsLink = (files: Files): boolean => !files.has('cert.pem') && files.has
 
 /** The target of a link; undefined when nothing or something else stands there. */
 export function linkOf(path: string): string | undefined {
-  const there = lstatIfThere(path)
-  return there?.isSymbolicLink() ? fs.readlinkSync(path) : undefined
+  try {
+    return fs.readlinkSync(path)
+  } catch (e) {
+    if (hasCode(e, 'EINVAL', 'ENOENT', 'ENOTDIR')) return undefined
+    throw e
+  }
 }
 
 /** True when the folder `generation` holds all of `files`, byte for byte. */

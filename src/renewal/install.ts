@@ -44,7 +44,7 @@ export function compare(out: string, set: StoredSet, gid: number | undefined): D
     const generation = currentTarget(out)
     if (generation === undefined || !holds(under(out, generation), filesOf(set))) return 'content'
     if (installedNames.some((name) => linkOf(under(out, name)) !== throughCurrent(name))) return 'links'
-    return withModes(out, generation).every(([path, mode]) => hasMode(path, mode, gid)) ? 'none' : 'modes'
+    return wrongModes(out, generation, gid).length === 0 ? 'none' : 'modes'
   } catch (e) {
     throw readError(out, e)
   }
@@ -53,23 +53,23 @@ export function compare(out: string, set: StoredSet, gid: number | undefined): D
 /** The target of `out/current`, or undefined when there is none. */
 const currentTarget = (out: string): string | undefined => linkOf(under(out, currentLink))
 
-/** The paths of an installed generation that must have a mode and the group: who may read the files must get to them. */
-function withModes(out: string, generation: string): [path: string, mode: number][] {
-  const files = fs.readdirSync(under(out, generation)).map((name) => under(out, generation, name))
-  return [
-    ...[out, under(out, generationsDir), under(out, generation)].map((dir): [string, number] => [dir, dirMode]),
-    ...files.filter((path) => linkOf(path) === undefined).map((path): [string, number] => [path, fileMode]),
+/** What of an installed generation has a wrong mode or group: who may read the files must get to them. */
+function wrongModes(out: string, generation: string, gid: number | undefined): [path: string, mode: number][] {
+  const folders = [out, under(out, generationsDir), under(out, generation)]
+  const files = installedNames.map((name) => under(out, generation, name))
+  const wanted: [string, number][] = [
+    ...folders.map((path): [string, number] => [path, dirMode]),
+    ...files.map((path): [string, number] => [path, fileMode]),
   ]
-}
-
-function hasMode(path: string, wanted: number, gid: number | undefined): boolean {
-  const { mode, gid: held } = fs.lstatSync(path)
-  return (mode & 0o7777) === wanted && (gid === undefined || held === gid)
+  return wanted.filter(([path, mode]) => {
+    const there = lstatIfThere(path)
+    if (!there || there.isSymbolicLink()) return false
+    return (there.mode & 0o7777) !== mode || (gid !== undefined && there.gid !== gid)
+  })
 }
 
 function completeModes(out: string, generation: string, gid: number | undefined): void {
-  for (const [path, mode] of withModes(out, generation)) {
-    if (hasMode(path, mode, gid)) continue
+  for (const [path, mode] of wrongModes(out, generation, gid)) {
     if (gid !== undefined) fs.lchownSync(path, -1, gid)
     fs.chmodSync(path, mode)
   }
