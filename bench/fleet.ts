@@ -5,6 +5,7 @@ import { dirname, join } from 'node:path'
 import { loadConfig } from '../src/config/load.ts'
 import { compile } from '../src/job/compile.ts'
 import { type Job, pathsOf, renderJob } from '../src/job/job.ts'
+import { manifestPath, renderManifest } from '../src/job/manifest.ts'
 import { type CertPaths, jobPath, type Roots } from '../src/job/paths.ts'
 import { type Leaves, makeLeaves } from './leaves.ts'
 
@@ -80,6 +81,7 @@ export async function makeFleet(dir: string, { count, stored, slots }: FleetOpti
     if (stored) writeCertificate(job, paths, leaves)
     file(jobPath(roots, job.cert), renderJob(job))
   }
+  writeFileSync(manifestPath(roots), renderManifest(jobs.map((job) => job.cert)))
   const env = {
     PATH: process.env['PATH'] ?? '',
     NIXACME_CONFIG: config,

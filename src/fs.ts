@@ -1,6 +1,6 @@
 // Small file-system helpers, all synchronous: the offline half is a short run of small files, and a sync call costs least.
 import * as fs from 'node:fs'
-import { basename, dirname, join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { hasCode } from './errors.ts'
 
 /** `action()`, or undefined when the file (or a folder on its path) is not there. */
@@ -63,7 +63,8 @@ export function writeNew(path: string, content: string | Uint8Array, { mode, gid
   }
 }
 
-let temporaries = 0
+// From anywhere, not from 0: in a container each run may have the same process id, and find what a killed one left.
+let temporaries = Math.floor(Math.random() * 1e9)
 
 /** A name in `dir` that no other process and no other call uses; starts with a dot. */
 export const temporaryName = (dir: string, stem: string): string =>
@@ -87,24 +88,20 @@ export function writeAtomically(path: string, content: string | Uint8Array, mode
 }
 
 /**
- * Creates a folder with exactly this mode and group when it is missing; one that is there is left as it is. It gets both
- * under another name first, so that a kill cannot leave it with a mode that shuts everybody else out.
+ * Creates a folder with exactly this mode and group when it is missing; one that is there is left as it is. The mode is
+ * there from the beginning, whatever the umask: a kill cannot leave a folder that shuts everybody else out.
  */
 export function ensureDir(path: string, { mode, gid }: FileMode): void {
   if (orAbsent(() => fs.statSync(path))?.isDirectory()) return
-  const unfinished = join(dirname(path), `.${basename(path)}.new`)
+  const umask = process.umask(0)
   try {
-    try {
-      fs.mkdirSync(unfinished, { mode: 0o700 })
-    } catch (e) {
-      if (!hasCode(e, 'EEXIST')) throw e
-    }
-    if (gid !== undefined && fs.lstatSync(unfinished).gid !== gid) fs.lchownSync(unfinished, -1, gid)
-    fs.chmodSync(unfinished, mode)
-    fs.renameSync(unfinished, path)
+    fs.mkdirSync(path, { mode })
   } catch (e) {
     // Somebody else made it meanwhile.
-    if (orAbsent(() => fs.statSync(path))?.isDirectory()) return
+    if (hasCode(e, 'EEXIST') && fs.statSync(path).isDirectory()) return
     throw e
+  } finally {
+    process.umask(umask)
   }
+  if (gid !== undefined && fs.lstatSync(path).gid !== gid) fs.lchownSync(path, -1, gid)
 }

@@ -30,7 +30,8 @@ export function shortWay(
   try {
     const roots = rootsOf(host, {})
     const job = readJob(roots, cert)
-    if (!job || staleness({ config: configOf(host, {}), roots }, [cert], [job], false)) return undefined
+    if (!job || staleness({ config: configOf(host, {}), roots }, { names: [cert], jobs: [job], faults: new Map() }))
+      return undefined
     // Root works as user acme, in a child; and has to ask who else could have written the job.
     if (host.identity.uid === 0 && !job.useRoot) return undefined
     return new ShortWay(job, roots, host).go()
@@ -80,7 +81,8 @@ class ShortWay {
   #skip(state: StoredState, decision: Skip): number | undefined {
     const group = localGroupId(this.#job.group)
     if (group === 'unsure' || isPending(this.#paths.out)) return this.#leave()
-    const { gid } = ownerOf(this.#job.group, group, this.#host)
+    const { gid, fault } = ownerOf(this.#job.group, group, this.#host)
+    if (fault) return this.#leave()
     const left = leftToDo(this.#job, this.#paths, state, decision, { gid, now: this.#host.now() })
     if (left !== 'nothing') return this.#leave()
     saySkip(this.#log, decision)

@@ -12,7 +12,7 @@ import { AcmeClient } from './client.ts'
 import { type IssuedChain, placeOrder } from './order.ts'
 import { bound } from './pace.ts'
 import { isProblem } from './problem.ts'
-import { openTransport } from './transport.ts'
+import { openTransport, type Transport } from './transport.ts'
 
 export interface IssueRequest {
   /** A-labels, the certificate's domain first. */
@@ -64,9 +64,10 @@ export interface Issued {
 export async function issue(req: IssueRequest): Promise<Issued | undefined> {
   const host = URL.canParse(req.directoryUrl) ? new URL(req.directoryUrl).host : req.directoryUrl
   const { signal, end } = bound(req.signal, req.deadlineSeconds, `the work with the CA at '${host}'`)
-  const transport = openTransport(req)
+  let transport: Transport | undefined
   try {
     signal.throwIfAborted()
+    transport = openTransport(req)
     const { directoryUrl, userAgent } = req
     const client = AcmeClient.open({ directoryUrl, transport, userAgent, now: () => req.now(), signal })
     const solver = solverFor(req)
@@ -74,7 +75,7 @@ export async function issue(req: IssueRequest): Promise<Issued | undefined> {
     return req.dryRun ? await rehearse(client, req) : await perform(client, solver, req)
   } finally {
     end()
-    transport.close()
+    transport?.close()
   }
 }
 

@@ -1,22 +1,26 @@
 // A run started by root: the work is done by user `acme` in a child, as in the unit; root keeps only the hooks. The child
 // is this program again; it gets its jobs on standard input, so that it needs to read nothing that only root may.
 
-import { chownSync } from 'node:fs'
+import { lchownSync } from 'node:fs'
 import { NixacmeError, writeError } from '../errors.ts'
 import { ensureDir, lstatIfThere } from '../fs.ts'
 import type { Host } from '../host.ts'
 import type { Job } from '../job/job.ts'
 import { groupId } from '../system-users.ts'
 import type { Context } from './context.ts'
-import { findAcmeUser } from './owner.ts'
+import { acmeUser, findAcmeUser } from './owner.ts'
+import { type PlanOptions, planJobs } from './plan-jobs.ts'
 import { type RenewSettings, work } from './work.ts'
 
 /** The hidden command that the child runs. */
-export const childCommand = 'work-as-acme'
+const childCommand = 'work-as-acme'
+
+/** What the child is to do with the jobs. */
+export type Task = { readonly renew: RenewSettings } | { readonly plan: PlanOptions }
 
 interface Order {
   readonly jobs: readonly Job[]
-  readonly settings: RenewSettings
+  readonly task: Task
   readonly identity: Host['identity']
 }
 
@@ -38,16 +42,25 @@ const passedOn = [
   'NODE_EXTRA_CA_CERTS',
 ] // prettier-ignore
 
-/** Creates what only root can: the two root folders, in root's own parents. Anything in them is made by acme itself. */
+/**
+ * Creates what only root can: the two root folders, in root's own parents. Anything in them is made by acme itself. One
+ * that is there must be acme's, and root does not give away what it did not make.
+ */
 function ensureRoots({ roots }: Context, user: { uid: number; gid: number }): void {
   for (const [path, mode] of [
     [roots.state, 0o755],
     [roots.runtime, 0o700],
   ] as const) {
+    const there = lstatIfThere(path)
+    if (there?.isDirectory() && there.uid === 0) {
+      throw new NixacmeError('permission', `'${path}' belongs to root, and the work is done by user '${acmeUser}'`, {
+        hints: [`give it to him: chown ${acmeUser}:${acmeUser} '${path}'`],
+      })
+    }
+    if (there) continue
     try {
-      if (lstatIfThere(path)) continue
       ensureDir(path, { mode })
-      chownSync(path, user.uid, user.gid)
+      lchownSync(path, user.uid, user.gid)
     } catch (e) {
       throw writeError(path, e)
     }
@@ -55,7 +68,7 @@ function ensureRoots({ roots }: Context, user: { uid: number; gid: number }): vo
 }
 
 /** Does the work of `jobs` as user acme. Gives the child's exit status. */
-export async function asAcme(jobs: readonly Job[], settings: RenewSettings, context: Context): Promise<number> {
+export async function asAcme(jobs: readonly Job[], task: Task, context: Context): Promise<number> {
   const { host, roots } = context
   const user = await findAcmeUser()
   const groups = new Set([user.gid])
@@ -63,8 +76,9 @@ export async function asAcme(jobs: readonly Job[], settings: RenewSettings, cont
     const gid = await groupId(name)
     if (gid !== undefined) groups.add(gid)
   }
-  ensureRoots(context, user)
-  const order: Order = { jobs, settings, identity: { ...user, groups: [...groups] } }
+  // A plan writes nothing.
+  if ('renew' in task) ensureRoots(context, user)
+  const order: Order = { jobs, task, identity: { ...user, groups: [...groups] } }
   const { runProgram } = await import('../process.ts')
   const [file, ...args] = host.self
   const rootArgs = [
@@ -88,8 +102,8 @@ export async function asAcme(jobs: readonly Job[], settings: RenewSettings, cont
 
 /** The child: takes its order, gives up root, works. */
 export async function workAsAcme(context: Context): Promise<number> {
-  const { jobs, settings, identity } = JSON.parse(context.host.readAll(0)) as Order
   if (context.host.identity.uid !== 0) throw new NixacmeError('usage', `'${childCommand}' is for nixacme itself`)
+  const { jobs, task, identity } = JSON.parse(context.host.readAll(0)) as Order
   context.host.become(identity)
-  return work(jobs, settings, context)
+  return 'plan' in task ? planJobs(jobs, task.plan, context) : work(jobs, task.renew, context)
 }

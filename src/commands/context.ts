@@ -1,12 +1,11 @@
 // What every command gets, and the questions that several of them ask: which jobs, whose files.
-import { readdirSync } from 'node:fs'
 import type { Config } from '../config/config.ts'
 import { changedSource } from '../config/sources.ts'
 import { messageOf, NixacmeError } from '../errors.ts'
-import { orAbsent } from '../fs.ts'
 import type { Host } from '../host.ts'
 import { compile } from '../job/compile.ts'
 import { type Job, readJob } from '../job/job.ts'
+import { readManifest } from '../job/manifest.ts'
 import type { Roots } from '../job/paths.ts'
 import { byBytes } from '../job/slots.ts'
 import { assertTrusted } from '../job/trust.ts'
@@ -39,14 +38,18 @@ export async function loadConfig({ config, log }: Context): Promise<Config> {
   return loaded
 }
 
-function storedJobs({ roots, host }: Context, wanted: Wanted): { jobs: Job[]; faults: Map<string, NixacmeError> } {
-  const names =
-    wanted === 'all'
-      ? (orAbsent(() => readdirSync(roots.jobs)) ?? []).filter((f) => f.endsWith('.json')).map((f) => f.slice(0, -5))
-      : wanted
+interface Stored {
+  /** The certificates that there should be a job of; undefined: no compilation was finished. */
+  readonly names: readonly string[] | undefined
+  readonly jobs: Job[]
+  readonly faults: Map<string, NixacmeError>
+}
+
+function storedJobs({ roots, host }: Context, wanted: Wanted): Stored {
+  const names = wanted === 'all' ? readManifest(roots) : wanted
   const jobs: Job[] = []
   const faults = new Map<string, NixacmeError>()
-  for (const name of names) {
+  for (const name of names ?? []) {
     try {
       if (host.identity.uid === 0) assertTrusted(roots, name, 0)
       const job = readJob(roots, name)
@@ -56,18 +59,19 @@ function storedJobs({ roots, host }: Context, wanted: Wanted): { jobs: Job[]; fa
       faults.set(name, e)
     }
   }
-  return { jobs, faults }
+  jobs.sort((a, b) => byBytes(a.cert, b.cert))
+  return { names, jobs, faults }
 }
 
 /** Why the stored jobs do not do, as a clause; undefined when they do. */
 export function staleness(
   { config, roots }: Pick<Context, 'config' | 'roots'>,
-  wanted: Wanted,
-  jobs: readonly Job[],
-  anyFault: boolean,
+  { names, jobs, faults }: Stored,
 ): string | undefined {
-  if (wanted === 'all' ? jobs.length === 0 && !anyFault : jobs.length < wanted.length)
-    return `no job is compiled in '${roots.jobs}'`
+  if (names === undefined || jobs.length + faults.size < names.length) {
+    const count = jobs.length === 0 ? 'no job is' : 'not all jobs are'
+    return `${count} compiled in '${roots.jobs}'`
+  }
   let checked = ''
   for (const { sources } of jobs) {
     // Jobs of one compilation share their sources: one look at the disk is enough for all.
@@ -89,8 +93,9 @@ export function staleness(
  */
 export async function findJobs(context: Context, wanted: Wanted): Promise<Found> {
   const { log } = context
-  const { jobs, faults } = storedJobs(context, wanted)
-  const stale = staleness(context, wanted, jobs, faults.size > 0)
+  const stored = storedJobs(context, wanted)
+  const { jobs, faults } = stored
+  const stale = staleness(context, stored)
   if (!stale) return { jobs, faults }
   let config: Config
   try {
@@ -116,6 +121,8 @@ export async function findJobs(context: Context, wanted: Wanted): Promise<Found>
   return { jobs: compiled.filter((job) => wanted.includes(job.cert)), faults: new Map() }
 }
 
-/** All certificates of jobs and faults, in byte order. */
-export const namesOf = ({ jobs, faults }: Found): string[] =>
-  [...jobs.map((job) => job.cert), ...faults.keys()].sort(byBytes)
+/** Says which jobs could not be read, and gives the status of the first. */
+export function sayFaults({ faults }: Found, { log }: Context): number {
+  for (const [cert, e] of faults) log.about(cert).error(e.message, e.hints)
+  return [...faults.values()][0]?.exitStatus ?? 0
+}

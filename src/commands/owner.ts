@@ -12,7 +12,7 @@ const defaultGroup = 'acme'
 export interface Owner {
   /** Numeric group; undefined: whatever the system gives. */
   readonly gid: number | undefined
-  /** Why the wanted group cannot be had: to be thrown before the CA is asked for anything. */
+  /** Why the wanted group cannot be had: to be thrown before anything is done for the certificate. */
   readonly fault: NixacmeError | undefined
 }
 

@@ -1,98 +1,15 @@
-// What `renew` would do, when and why: from the same state and the same decision, without a lock, a write or a packet.
-import { NixacmeError } from '../errors.ts'
-import { pathsOf } from '../job/job.ts'
-import { type Paint, paintFor, printable } from '../log.ts'
-import type { Decision } from '../renewal/decision.ts'
-import { judge, leftToDo } from '../renewal/look.ts'
-import { readState } from '../renewal/state.ts'
-import { type Context, findJobs, type Wanted } from './context.ts'
-import { ownerFinder } from './owner.ts'
-import { caRequests, failure, type Report, renderReports, report } from './report.ts'
-
-export interface PlanOptions {
-  readonly atOnce: boolean
-  readonly json: boolean
-}
-
-interface Planned extends Report {
-  /** Requests to the CA if it answers at once; 0: none is sent. */
-  readonly caRequests: number | null
-  /** A skip would complete what an earlier run left undone. */
-  readonly installs: boolean
-}
+// What `renew` would do, when and why. As root it looks through the eyes of user acme: it must not follow what stands in
+// acme's folders.
+import { asAcme } from './as-acme.ts'
+import { type Context, findJobs, sayFaults, type Wanted } from './context.ts'
+import { type PlanOptions, planJobs } from './plan-jobs.ts'
 
 export async function plan(wanted: Wanted, options: PlanOptions, context: Context): Promise<number> {
-  const { host, log, roots } = context
-  const { jobs, faults } = await findJobs(context, wanted)
-  const ownerOf = ownerFinder(host)
-  let status = 0
-  const fail = (cert: string, e: NixacmeError) => {
-    status ||= e.exitStatus
-    log.about(cert).error(e.message, e.hints)
-  }
-  for (const [cert, e] of faults) fail(cert, e)
-  const planned: Planned[] = []
-  for (const job of jobs) {
-    try {
-      const paths = pathsOf(roots, job)
-      const state = readState(paths)
-      const decision = judge(job, state, host, options.atOnce)
-      const { gid } = await ownerOf(job)
-      planned.push({
-        ...report(job, roots.state, decision, job.lock.home),
-        caRequests: caRequests(decision, job.names.length, state.account),
-        installs: leftToDo(job, paths, state, decision, { gid, now: host.now() }) === 'something',
-      })
-    } catch (e) {
-      if (!(e instanceof NixacmeError)) throw e
-      fail(job.cert, e)
-      const unjudged = report(job, roots.state, undefined, job.lock.home)
-      planned.push({ ...unjudged, ...failure(e), caRequests: null, installs: false })
-    }
-  }
-  host.stdout.write(
-    options.json ? renderReports(planned) : table(planned, host.now(), await paintFor(host, host.stdout)),
-  )
-  return status
-}
-
-const colourOf = (paint: Paint): Record<Decision['kind'] | 'error', (text: string) => string> => ({
-  skip: paint.dim,
-  renew: paint.green,
-  'force-renew': paint.yellow,
-  run: paint.green,
-  wait: paint.yellow,
-  error: paint.red,
-})
-
-/** "2026-12-01 04:05Z", or "now" for what is past. */
-function due(p: Planned, now: Date): string {
-  if (p.action === 'run' || p.action === 'force-renew') return 'now'
-  if (p.dueAt === null) return '-'
-  return new Date(p.dueAt) <= now ? 'now' : minute(p.dueAt)
-}
-
-const minute = (iso: string | null): string => (iso === null ? '-' : `${iso.slice(0, 10)} ${iso.slice(11, 16)}Z`)
-
-function table(planned: readonly Planned[], now: Date, paint: Paint): string {
-  if (planned.length === 0) return 'no certificates\n'
-  const head = ['CERTIFICATE', 'ACTION', 'DUE', 'VALID UNTIL', 'SLOT', 'WHY']
-  const rows = planned.map((p) => [
-    p.cert,
-    p.action ?? 'error',
-    p.action === null ? '-' : due(p, now),
-    minute(p.notAfter),
-    p.slot === null ? '-' : String(p.slot),
-    printable(p.error?.message ?? p.reason) + (p.installs ? '; completes the installed files' : ''),
-  ])
-  const widths = head.map((title, i) => Math.max(title.length, ...rows.map((row) => row[i]?.length ?? 0)))
-  const colour = colourOf(paint)
-  const line = (cells: readonly string[], paintCell: (text: string, column: number) => string) =>
-    `${cells.map((cell, i) => paintCell(i === cells.length - 1 ? cell : cell.padEnd(widths[i] ?? 0), i)).join('  ')}\n`
-  return (
-    line(head, (text) => paint.bold(text)) +
-    planned
-      .map((p, i) => line(rows[i] ?? [], (text, column) => (column === 1 ? colour[p.action ?? 'error'](text) : text)))
-      .join('')
-  )
+  const found = await findJobs(context, wanted)
+  const status = sayFaults(found, context)
+  const isForAcme = context.host.identity.uid === 0 && found.jobs[0]?.useRoot === false
+  const planned = await (isForAcme
+    ? asAcme(found.jobs, { plan: options }, context)
+    : planJobs(found.jobs, options, context))
+  return status || planned
 }

@@ -4,23 +4,32 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { NixacmeError } from '../errors.ts'
 import type { Job } from '../job/job.ts'
+import { type Held, tryFolder, waitFor } from '../renewal/lock.ts'
 import { dropMarker, isPending, openOut, takeMarker } from '../renewal/signal.ts'
+import { systemUser } from '../system-users.ts'
 import { interruptedError } from '../wait.ts'
 import { type Context, findJobs } from './context.ts'
+import { acmeUser } from './owner.ts'
 
 /** Seconds that a hook, or the reloads, may take. */
-export const hookSeconds = 600
+const hookSeconds = 600
 
 /** The command: a no-op, in silence, when no new certificate waits to be told. */
 export async function postRun(cert: string, context: Context): Promise<number> {
   if (!isPending(join(context.roots.state, cert))) return 0
+  const { uid } = context.host.identity
+  if (uid !== 0 && uid === (await systemUser(acmeUser))?.uid) {
+    throw new NixacmeError('permission', `the hooks of '${cert}' are not for user '${acmeUser}' to run`, {
+      hints: ['run post-run as root; in a unit: ExecStartPost=+…'],
+    })
+  }
   const { jobs } = await findJobs(context, [cert])
   for (const job of jobs) await tell(job, context)
   return 0
 }
 
 /** The environment of a hook, as nixacme(1) promises it; nothing else of ours is passed on. Undefined: left out. */
-export const hookEnvironment = (job: Job, state: string, env: Context['host']['env']) => ({
+const hookEnvironment = (job: Job, state: string, env: Context['host']['env']) => ({
   PATH: env['PATH'] ?? '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
   HOME: env['HOME'],
   LANG: env['LANG'],
@@ -49,7 +58,16 @@ const readHook = `hook=$(cat <&3); exec 3<&-; case $hook in *'${endOfHook}') eva
 export async function tell(job: Job, { host, log, roots }: Context): Promise<void> {
   const out = openOut(roots.state, job.cert)
   if (!out) return
+  let lock: Held | undefined
   try {
+    // Two runs must not take each other's marker.
+    lock = await waitFor(() => tryFolder(`${out.path}/.`), {
+      seconds: hookSeconds,
+      signal: host.interrupted,
+      now: host.now,
+      what: 'the hooks that another run has started',
+      onWait: () => log.about(job.cert).info('waiting: another run has started the hooks'),
+    })
     if (!takeMarker(out)) return
     const run = async (what: string, file: string, args: readonly string[], script?: string) => {
       const { runProgram } = await import('../process.ts')
@@ -77,6 +95,7 @@ export async function tell(job: Job, { host, log, roots }: Context): Promise<voi
     const words = told.filter(Boolean).join(', ')
     if (words) log.about(job.cert).info(words)
   } finally {
+    lock?.release()
     out.close()
   }
 }

@@ -6,23 +6,23 @@ import type { Job } from '../job/job.ts'
 import { isPending } from '../renewal/signal.ts'
 import { systemUser } from '../system-users.ts'
 import { asAcme } from './as-acme.ts'
-import { type Context, findJobs, type Wanted } from './context.ts'
+import { type Context, findJobs, sayFaults, type Wanted } from './context.ts'
 import { acmeUser } from './owner.ts'
 import { tell } from './post-run.ts'
 import { type RenewSettings, work } from './work.ts'
 
 export async function renewCommand(wanted: Wanted, settings: RenewSettings, context: Context): Promise<number> {
   const { host, log } = context
-  const { jobs, faults } = await findJobs(context, wanted)
-  let status = 0
-  for (const [cert, e] of faults) {
-    status ||= e.exitStatus
-    log.about(cert).error(e.message, e.hints)
-  }
-  if (jobs.length === 0 && faults.size === 0) log.info('no certificates')
+  const found = await findJobs(context, wanted)
+  const { jobs } = found
+  const status = sayFaults(found, context)
+  if (jobs.length === 0 && found.faults.size === 0) log.info('no certificates')
   const isRoot = host.identity.uid === 0
-  const worked =
-    isRoot && jobs[0]?.useRoot === false ? await asAcme(jobs, settings, context) : await work(jobs, settings, context)
+  const { slot, ...ours } = settings
+  const isForAcme = isRoot && jobs[0]?.useRoot === false
+  // A lock cannot be given to the child.
+  if (isForAcme) slot?.held.release()
+  const worked = isForAcme ? await asAcme(jobs, { renew: ours }, context) : await work(jobs, settings, context)
   // A certificate that failed must not keep the others from being told.
   const told = settings.dryRun ? 0 : await tellAll(jobs, context)
   return status || worked || told

@@ -12,7 +12,7 @@ export interface Report {
   readonly reason: string
   readonly dueAt: string | null
   readonly notAfter: string | null
-  /** The home slot; after a renewal the slot that it ran under. Null: no limit. */
+  /** `plan`: the home slot. `renew`: the slot held. Null: no limit, or nothing to do while the slot was busy. */
   readonly slot: number | null
   readonly keyName: string
   readonly domainHash: string

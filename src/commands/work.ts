@@ -1,5 +1,5 @@
 // The work of `renew`, as the user whose files it makes: each job with the CA lent to it, and a report of each.
-import { NixacmeError } from '../errors.ts'
+import { messageOf, NixacmeError } from '../errors.ts'
 import type { Job } from '../job/job.ts'
 import type { Decision } from '../renewal/decision.ts'
 import { renew, type Tools } from '../renewal/renew.ts'
@@ -53,8 +53,8 @@ async function renewOne(
   let decided: Decision | undefined
   try {
     const owner = await ownerOf(job)
+    if (owner.fault) throw owner.fault
     const obtain: Tools['obtain'] = async (_, paths, withAccountLock) => {
-      if (owner.fault) throw owner.fault
       const { issue } = await import('../acme/issue.ts')
       const issued = await issue({
         names: job.names,
@@ -90,9 +90,11 @@ async function renewOne(
     })
     return report(job, roots.state, decision, slot)
   } catch (e) {
-    if (!(e instanceof NixacmeError)) throw e
-    log.about(job.cert).error(e.message, e.hints)
-    return { ...report(job, roots.state, decided, job.lock.home), ...failure(e) }
+    // A fault of ours in one certificate must not keep the others from being worked on and told.
+    const fault =
+      e instanceof NixacmeError ? e : new NixacmeError('bug', `a fault of nixacme: ${messageOf(e)}`, { cause: e })
+    log.about(job.cert).error(fault.message, fault.hints)
+    return { ...report(job, roots.state, decided, job.lock.home), ...failure(fault) }
   }
 }
 

@@ -11,7 +11,8 @@ export const dropInDir = (configPath: string): string => join(dirname(configPath
 /** How a file or folder looks now; it differs after any change of content, and for a folder, of its entries. */
 export function stampOf(path: string): ConfigSource {
   const s = statSync(path, { bigint: true, throwIfNoEntry: false })
-  return { path, stamp: s ? `${s.mtimeNs}:${s.size}` : null }
+  // The inode and its change time tell where a file's own time is kept or always the same (rsync -t, the Nix store).
+  return { path, stamp: s ? `${s.mtimeNs}:${s.size}:${s.ctimeNs}:${s.ino}` : null }
 }
 
 /** The first source that no longer looks as it did, or undefined. One that cannot be asked counts as unchanged. */

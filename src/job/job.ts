@@ -117,3 +117,15 @@ export function readJob(roots: Roots, cert: string): Job | undefined {
     throw new NixacmeError('data', `job file '${path}' is the job of '${job.cert}', not of '${cert}'`, { hints: again })
   return job
 }
+
+/** True when a text is a job of this certificate, of whatever version: what `apply` once wrote, and may remove. */
+export function isJobOf(text: string, cert: string): boolean {
+  try {
+    const value: unknown = JSON.parse(text)
+    return (
+      isRecord(value) && value['cert'] === cert && typeof value['version'] === 'number' && isRecord(value['hashes'])
+    )
+  } catch {
+    return false
+  }
+}

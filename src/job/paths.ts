@@ -31,7 +31,6 @@ export interface CertPaths {
   readonly memory: string
   /** `<state>/<cert>`: what services read. */
   readonly out: string
-  readonly marker: string
   /** `<state>/.lego/accounts` */
   readonly accounts: string
   /** `<state>/.lego/accounts/<accountHash>`: also the file that the per-account lock is taken on. */
@@ -72,7 +71,6 @@ export function certPaths(roots: Roots, n: PathNames): CertPaths {
     domainHash: under(certificates, 'domainhash.txt'),
     memory: under(certificates, 'nixacme.json'),
     out,
-    marker: under(out, 'renewed'),
     accounts,
     accountRoot,
     account,

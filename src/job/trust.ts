@@ -21,10 +21,11 @@ export function assertTrusted(roots: Roots, cert: string, uid: number): void {
   }
   if (real === undefined) return
   // The names on the way, and what they lead to.
-  for (const start of new Set([file, real])) assertOnlyOurs(start, file, uid)
+  for (const start of new Set([file, real])) assertOnlyOurs(start, uid, file)
 }
 
-function assertOnlyOurs(start: string, file: string, uid: number): void {
+/** Throws `permission` (77) unless `start` and all above it, as far as it is there, belong to root or `uid` alone. */
+export function assertOnlyOurs(start: string, uid: number, file = start): void {
   for (let path = start; ; path = dirname(path)) {
     let s: Stats | undefined
     try {
@@ -32,9 +33,8 @@ function assertOnlyOurs(start: string, file: string, uid: number): void {
     } catch (e) {
       throw readError(path, e)
     }
-    if (!s) return
-    const isOurs = s.uid === 0 || s.uid === uid
-    if (!isOurs || (!s.isSymbolicLink() && othersMayWrite(s))) {
+    const isOurs = !s || s.uid === 0 || s.uid === uid
+    if (!isOurs || (s && !s.isSymbolicLink() && othersMayWrite(s))) {
       throw new NixacmeError(
         'permission',
         `the job '${file}' is not to be trusted: others than root may write '${path}'`,

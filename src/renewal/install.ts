@@ -20,7 +20,7 @@ import {
   prune,
 } from './generations.ts'
 import { removeTemporaries } from './leftovers.ts'
-import { raiseMarker } from './signal.ts'
+import { isRaised, raiseMarker } from './signal.ts'
 import type { StoredSet } from './state.ts'
 
 /** The names that services open, in the order in which they appear. */
@@ -98,8 +98,13 @@ function completeLinks(out: string, names: readonly string[]): void {
 function shown(out: string): Files {
   const files = new Map<string, Buffer>()
   for (const name of installedNames) {
-    const content = orAbsent(() => fs.readFileSync(under(out, name)))
-    if (content) files.set(name, content)
+    const path = under(out, name)
+    try {
+      const content = orAbsent(() => fs.readFileSync(path))
+      if (content) files.set(name, content)
+    } catch (e) {
+      throw readError(path, e, [`move '${path}' away: it is not what nixacme put there`])
+    }
   }
   return files
 }
@@ -196,6 +201,8 @@ function replace(out: string, set: StoredSet, { names, gid, now, fresh }: Instal
   if (isNews) raiseMarker(out, gid)
   tidy(out, [generation, currentTarget(out)])
   flip(out, generation)
+  // Again: another run's hooks may have taken it meanwhile, for the old set.
+  if (isNews && !isRaised(out)) raiseMarker(out, gid)
   completeLinks(out, installedNames)
   return isNews ? { kind: 'installed', notAfter: facts.notAfter } : { kind: 'unchanged' }
 }

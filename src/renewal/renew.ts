@@ -134,6 +134,7 @@ class Run {
     const left = leftToDo(this.#job, this.#paths, state, decision, { gid, now: host.now() })
     if (this.#options.dryRun || left === 'nothing' || !this.locks.tryCertificate())
       return { decision, slot: this.#slotNumber, installed: 'unchanged' }
+    ensureFolders(this.#tools.roots, this.#paths, gid)
     if (decision.storeHash) storeHash(this.#paths, this.#job.hashes.domain, gid)
     else settle(this.#paths)
     return { decision, slot: this.#slotNumber, installed: this.#install(false) }

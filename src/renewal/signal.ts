@@ -15,6 +15,9 @@ const markerMode = 0o640
 export const raiseMarker = (out: string, gid: number | undefined): void =>
   writeAtomically(under(out, markerName), '', { mode: markerMode, gid })
 
+/** True when the marker is up and nobody has taken it. */
+export const isRaised = (out: string): boolean => lstatIfThere(under(out, markerName)) !== undefined
+
 /** True when there is something to tell. */
 export const isPending = (out: string): boolean =>
   [markerName, takenName].some((name) => lstatIfThere(under(out, name)) !== undefined)

@@ -4,7 +4,7 @@ import * as fs from 'node:fs'
 import { basename } from 'node:path'
 import { readPem, splitPem } from '../certificate/pem.ts'
 import { type CertificateFacts, type CertificateSet, judgeLeaf } from '../certificate/read.ts'
-import { hasCode, messageOf, NixacmeError, readError } from '../errors.ts'
+import { hasCode, NixacmeError, readError } from '../errors.ts'
 import { orAbsent, readIfThere, under } from '../fs.ts'
 import type { CertPaths } from '../job/paths.ts'
 import { isSecure } from '../url.ts'
@@ -121,7 +121,7 @@ function readMemory(path: string): Memory {
   try {
     value = JSON.parse(text)
   } catch (cause) {
-    throw new NixacmeError('data', `'${path}' is not JSON: ${messageOf(cause)}`, { cause, hints })
+    throw new NixacmeError('data', `'${path}' is not JSON`, { cause, hints })
   }
   const { version, renewAt, retryAt } = (value ?? {}) as Record<string, unknown>
   if (typeof version !== 'number') throw new NixacmeError('data', `'${path}' names no version`, { hints })

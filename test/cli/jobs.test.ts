@@ -1,6 +1,6 @@
 // From config to jobs and back: `apply`, what a run says when jobs are missing or stale, and a config that breaks later.
 import assert from 'node:assert/strict'
-import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { changesBetween } from '../support/tree.ts'
@@ -30,6 +30,7 @@ test('apply adds, changes and removes jobs, and a second run changes nothing', a
     `-${join(world.roots.jobs, 'a.example.json')}`,
     `~${join(world.roots.jobs, 'b.example.json')}`,
     `+${join(world.roots.jobs, 'c.example.json')}`,
+    `~${join(world.roots.jobs, 'manifest')}`,
   ])
   assert.ok(existsSync(join(state, 'full.pem')))
 })
@@ -121,4 +122,53 @@ test('names in another order: only domainhash.txt changes, without a request', a
   const settled = world.tree()
   assert.equal((await world.nixacme(['renew', cert])).status, 0)
   assert.deepEqual(changesBetween(settled, world.tree()), [])
+})
+
+test('apply removes only what it once wrote', async (t) => {
+  const world = await makeWorld(t, two)
+  mkdirSync(world.roots.jobs, { recursive: true })
+  const strangers = [
+    ['precious.json', '{"cert":"precious"}'],
+    ['config.json', 'no JSON at all'],
+  ] as const
+  for (const [name, text] of strangers) writeFileSync(join(world.roots.jobs, name), text)
+  const { status, stdout } = await world.nixacme(['apply'])
+  assert.deepEqual([status, stdout], [0, '+ a.example\n+ b.example\n2 added, 0 changed, 0 removed, 0 unchanged\n'])
+  for (const [name, text] of strangers) assert.equal(readFileSync(join(world.roots.jobs, name), 'utf8'), text)
+})
+
+test('an apply that was cut short: --all does not take half of the jobs for all', async (t) => {
+  for (const lost of ['manifest', 'b.example.json']) {
+    const world = await makeWorld(t, two)
+    await world.nixacme(['apply'])
+    rmSync(join(world.roots.jobs, lost))
+    const { status, stdout, stderr } = await world.nixacme(['plan', '--json'])
+    assert.equal(status, 0, stderr)
+    assert.match(stderr, /job(s are| is) compiled in '.*': compiling in memory/)
+    const certs = (JSON.parse(stdout) as { cert: string }[]).map((one) => one.cert)
+    assert.deepEqual(certs, ['a.example', 'b.example'])
+  }
+})
+
+test('JSON comes in byte order of the names, compiled or not, whatever the order asked for', async (t) => {
+  const world = await makeWorld(t, { certs: { 'a.example-b': {}, 'a.example': {} } })
+  const order = async (...certs: string[]) =>
+    (JSON.parse((await world.nixacme(['plan', '--json', ...certs])).stdout) as { cert: string }[]).map(
+      (one) => one.cert,
+    )
+  for (const compiled of [false, true]) {
+    if (compiled) await world.nixacme(['apply'])
+    assert.deepEqual(await order(), ['a.example', 'a.example-b'])
+    assert.deepEqual(await order('a.example-b', 'a.example'), ['a.example', 'a.example-b'])
+  }
+})
+
+test('an edit that keeps size and time of the config is noticed', async (t) => {
+  const world = await makeWorld(t, { certs: { 'a.example': {} } })
+  await world.nixacme(['apply'])
+  const { atime, mtime } = statSync(world.configFile)
+  world.configure({ certs: { 'b.example': {} } })
+  utimesSync(world.configFile, atime, mtime)
+  assert.match((await world.nixacme(['plan', 'b.example'])).stderr, /compiling in memory/)
+  assert.match((await world.nixacme(['plan', '--all'])).stderr, /changed since the jobs were compiled/)
 })

@@ -71,3 +71,12 @@ for (const args of [['--help'], ['renew', '--help'], ['--version']])
     assert.deepEqual([status, stderr], [0, ''])
     assert.match(stdout, /\S/)
   })
+
+test('roots that cannot be read end the run at once, with nothing left waiting', async (t) => {
+  const world = await makeWorld(t)
+  const args = ['renew', cert]
+  const run = world.spawn(args, { env: { LEGO_CA_CERTIFICATES: '/nonexistent/roots.pem' }, timeoutMs: 60_000 })
+  const { status, signal, stderr } = await run.finished
+  assert.deepEqual([status, signal], [78, undefined], stderr)
+  assert.match(stderr, /cannot read '\/nonexistent\/roots\.pem'/)
+})

@@ -105,7 +105,12 @@ async function stateWithNothingDue(t: TestContext): Promise<{ dir: string; roots
   const dir = temporaryDir(t, 'nixacme-bundle')
   const roots = { state: join(dir, 'state'), runtime: join(dir, 'run'), jobs: join(dir, 'state/.nixacme/jobs') }
   // As root `renew` would look for the user 'acme'.
-  const [job] = compile(config([certConfig({ name: 'x.test' })], { useRoot: true, sources: [] }))
+  const [job] = compile(
+    config([certConfig({ name: 'x.test', ...(process.geteuid?.() === 0 && { group: 'root' }) })], {
+      useRoot: true,
+      sources: [],
+    }),
+  )
   assert.ok(job)
   for (const folder of [roots.jobs, roots.runtime, join(roots.state, 'x.test')]) mkdirSync(folder, { recursive: true })
   writeFileSync(jobPath(roots, 'x.test'), renderJob(job))

@@ -25,7 +25,6 @@ test('every path of a certificate', () => {
     domainHash: '/s/.lego/wild/c0/domainhash.txt',
     memory: '/s/.lego/wild/c0/nixacme.json',
     out: '/s/wild',
-    marker: '/s/wild/renewed',
     accounts: '/s/.lego/accounts',
     accountRoot: '/s/.lego/accounts/a0',
     account: '/s/.lego/accounts/a0/acme-v02.api.letsencrypt.org/hostmaster@example.test',

@@ -20,7 +20,7 @@ const dueSet = await makeSet({ names, notBefore: new Date(Date.now() - 80 * day)
 async function installed(place: Place, set = fresh): Promise<void> {
   await place.run({ obtain: handsOut(set).obtain, atOnce: true })
   writeAccount(place.paths)
-  fs.rmSync(place.paths.marker)
+  fs.rmSync(join(place.paths.out, 'renewed'))
 }
 
 const shown = ({ paths }: Place): string => fs.readFileSync(join(paths.out, 'full.pem'), 'utf8')
@@ -42,7 +42,7 @@ test('the first run gets a certificate, stores it, raises the marker and install
   assert.equal(candidate.set.fullchain, fresh.fullchain)
   assert.equal(domainHash, place.job.hashes.domain)
   assert.equal(shown(place), fresh.key + fresh.fullchain)
-  assert.ok(fs.existsSync(place.paths.marker))
+  assert.ok(fs.existsSync(join(place.paths.out, 'renewed')))
   assert.match(run.said.join('\n'), /^info: getting a certificate: no certificate and key yet\nnotice: installed new/)
 })
 
@@ -63,7 +63,7 @@ test('due: renewed, the hash stays, the marker goes up again', async (t) => {
   const run = place.start({ obtain: handsOut(fresh).obtain })
   assert.equal((await run.outcome).decision.kind, 'renew')
   assert.equal(shown(place), fresh.key + fresh.fullchain)
-  assert.ok(fs.existsSync(place.paths.marker))
+  assert.ok(fs.existsSync(join(place.paths.out, 'renewed')))
   assert.match(run.said[0] ?? '', /^info: renewing: 9 days left, 30 days required$/)
 })
 
@@ -105,12 +105,11 @@ test('a torn installation is finished on a day with nothing due', async (t) => {
   ] as const) {
     await installed(place)
     tear()
-    fs.mkdirSync(place.paths.out, { recursive: true })
     const got = await place.run()
     assert.deepEqual([got.decision.kind, got.installed], ['skip', outcome], what)
     assert.equal(shown(place), fresh.key + fresh.fullchain, what)
     assert.equal(fs.statSync(join(place.paths.out, 'key.pem')).mode & 0o777, 0o640, what)
-    assert.equal(fs.existsSync(place.paths.marker), outcome === 'installed', what)
+    assert.equal(fs.existsSync(join(place.paths.out, 'renewed')), outcome === 'installed', what)
     fs.rmSync(place.roots.state, { recursive: true })
   }
 })

@@ -1,0 +1,98 @@
+// The plan of each job, as text or JSON: the same state and the same decision as `renew` takes, without a lock or a write.
+import { NixacmeError } from '../errors.ts'
+import { type Job, pathsOf } from '../job/job.ts'
+import { type Paint, paintFor, printable } from '../log.ts'
+import type { Decision } from '../renewal/decision.ts'
+import { judge, leftToDo } from '../renewal/look.ts'
+import { readState } from '../renewal/state.ts'
+import type { Context } from './context.ts'
+import { ownerFinder } from './owner.ts'
+import { caRequests, failure, type Report, renderReports, report } from './report.ts'
+
+export interface PlanOptions {
+  readonly atOnce: boolean
+  readonly json: boolean
+}
+
+interface Planned extends Report {
+  /** Requests to the CA if it answers at once; 0: none is sent. */
+  readonly caRequests: number | null
+  /** A skip would complete what an earlier run left undone. */
+  readonly installs: boolean
+}
+
+/** Prints the plan. Gives the status of the first job that cannot be judged. */
+export async function planJobs(jobs: readonly Job[], options: PlanOptions, context: Context): Promise<number> {
+  const { host, log, roots } = context
+  const ownerOf = ownerFinder(host)
+  let status = 0
+  const fail = (cert: string, e: NixacmeError) => {
+    status ||= e.exitStatus
+    log.about(cert).error(e.message, e.hints)
+  }
+  const planned: Planned[] = []
+  for (const job of jobs) {
+    try {
+      const { gid, fault } = await ownerOf(job)
+      if (fault) throw fault
+      const paths = pathsOf(roots, job)
+      const state = readState(paths)
+      const decision = judge(job, state, host, options.atOnce)
+      planned.push({
+        ...report(job, roots.state, decision, job.lock.home),
+        caRequests: caRequests(decision, job.names.length, state.account),
+        installs: leftToDo(job, paths, state, decision, { gid, now: host.now() }) === 'something',
+      })
+    } catch (e) {
+      if (!(e instanceof NixacmeError)) throw e
+      fail(job.cert, e)
+      const unjudged = report(job, roots.state, undefined, job.lock.home)
+      planned.push({ ...unjudged, ...failure(e), caRequests: null, installs: false })
+    }
+  }
+  host.stdout.write(
+    options.json ? renderReports(planned) : table(planned, host.now(), await paintFor(host, host.stdout)),
+  )
+  return status
+}
+
+const colourOf = (paint: Paint): Record<Decision['kind'] | 'error', (text: string) => string> => ({
+  skip: paint.dim,
+  renew: paint.green,
+  'force-renew': paint.yellow,
+  run: paint.green,
+  wait: paint.yellow,
+  error: paint.red,
+})
+
+/** "2026-12-01 04:05Z", or "now" for what is past. */
+function due(p: Planned, now: Date): string {
+  if (p.action === 'run' || p.action === 'force-renew') return 'now'
+  if (p.dueAt === null) return '-'
+  return new Date(p.dueAt) <= now ? 'now' : minute(p.dueAt)
+}
+
+const minute = (iso: string | null): string => (iso === null ? '-' : `${iso.slice(0, 10)} ${iso.slice(11, 16)}Z`)
+
+function table(planned: readonly Planned[], now: Date, paint: Paint): string {
+  if (planned.length === 0) return 'no certificates\n'
+  const head = ['CERTIFICATE', 'ACTION', 'DUE', 'VALID UNTIL', 'SLOT', 'WHY']
+  const rows = planned.map((p) => [
+    p.cert,
+    p.action ?? 'error',
+    p.action === null ? '-' : due(p, now),
+    minute(p.notAfter),
+    p.slot === null ? '-' : String(p.slot),
+    printable(p.error?.message ?? p.reason) + (p.installs ? '; completes the installed files' : ''),
+  ])
+  const widths = head.map((title, i) => Math.max(title.length, ...rows.map((row) => row[i]?.length ?? 0)))
+  const colour = colourOf(paint)
+  const line = (cells: readonly string[], paintCell: (text: string, column: number) => string) =>
+    `${cells.map((cell, i) => paintCell(i === cells.length - 1 ? cell : cell.padEnd(widths[i] ?? 0), i)).join('  ')}\n`
+  return (
+    line(head, (text) => paint.bold(text)) +
+    planned
+      .map((p, i) => line(rows[i] ?? [], (text, column) => (column === 1 ? colour[p.action ?? 'error'](text) : text)))
+      .join('')
+  )
+}
