@@ -51,6 +51,12 @@ export function domain(name: string): Verdict {
   return `'${name}' has ${bytes} bytes, too long for the names of its files: at most ${longestStem}`
 }
 
+/** Names whose folders are somebody else's. */
+const taken = new Map([
+  ['accounts', "'.lego/accounts' holds the accounts"],
+  ['acme-challenge', "'/var/lib/acme/acme-challenge' is where webroots are, open to the web server"],
+])
+
 /** DESIGN section 3: a certificate's name is a file name and a part of unit names. */
 export function certName(name: string): Verdict {
   if (name === '') return 'a certificate needs a name'
@@ -59,6 +65,7 @@ export function certName(name: string): Verdict {
   if (name.includes('/')) return `'/' may not stand in a certificate's name '${name}', which is a file name`
   const odd = /[^A-Za-z0-9.\-_@+]/u.exec(name)
   if (odd) return `'${odd[0]}' may not stand in a certificate's name '${name}': only letters, digits and . - _ @ +`
+  if (taken.has(name)) return `'${name}' cannot be a certificate's name: ${taken.get(name)}`
   if (name.length > 200) return `a certificate's name may have 200 bytes, '${name.slice(0, 40)}…' has ${name.length}`
   return undefined
 }

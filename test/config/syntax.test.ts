@@ -76,6 +76,8 @@ const tables: Record<string, [Check, readonly string[], readonly (readonly [stri
       ['bücher.example', /'ü'/],
       ['a%b', /'%'/],
       ['x'.repeat(201), /201/],
+      ['accounts', /holds the accounts/],
+      ['acme-challenge', /where webroots are/],
     ],
   ],
   'e-mail address': [
