@@ -1,6 +1,6 @@
 // The bundle: small and offline where nothing is due, complete where something is.
 import assert from 'node:assert/strict'
-import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, relative } from 'node:path'
 import test, { before, type TestContext } from 'node:test'
@@ -174,4 +174,45 @@ test('compiled code is cached only where nobody else can write', async (t) => {
   const isKnown = 'enableCompileCache' in (await import('node:module'))
   assert.equal(await cached(0o700), isKnown ? 1 : 0)
   for (const mode of [0o1777, 0o770]) assert.equal(await cached(mode), 0)
+})
+
+test('a run with nothing to do keeps its compiled code, and never runs what it did not keep', async (t) => {
+  const { roots } = await stateWithNothingDue(t)
+  const cache = temporaryDir(t, 'nixacme-cache')
+  chmodSync(cache, 0o700)
+  const args = [join(repository, 'bin/nixacme.js'), 'renew', 'x.test']
+  const env = { NIXACME_STATE_DIR: roots.state, NIXACME_RUNTIME_DIR: roots.runtime, CACHE_DIRECTORY: cache }
+  const renew = async () => {
+    const { status, stderr } = await run(process.execPath, args, { env })
+    assert.equal(status, 0, stderr)
+    return stderr
+  }
+  await renew()
+  const words = await renew()
+  assert.match(words, /^nixacme: x\.test: skipping renewal[^\n]*\n$/)
+  const kept = () => readdirSync(cache).filter((name) => name.startsWith('short-way-'))
+  const [name = '', ...more] = kept()
+  assert.deepEqual(more, [])
+  const file = join(cache, name)
+  const whole = readFileSync(file)
+  const { mtimeMs } = statSync(file)
+  assert.equal(await renew(), words)
+  assert.equal(statSync(file).mtimeMs, mtimeMs, 'what is kept is used')
+  const source = readFileSync(join(dist, 'short-way.cjs')).length
+  const damage: readonly ((bytes: Buffer) => Buffer)[] = [
+    (bytes) => bytes.fill(0x5a, source + 5000, source + 5002),
+    (bytes) => bytes.fill(0x5a, 100, 102),
+    (bytes) => bytes.subarray(0, bytes.length - 1000),
+    (bytes) => bytes.subarray(0, source),
+    () => Buffer.alloc(0),
+  ]
+  for (const change of damage) {
+    writeFileSync(file, change(Buffer.from(whole)))
+    assert.equal(await renew(), words)
+    assert.ok(readFileSync(file).length > source + 10_000, 'kept anew')
+  }
+  rmSync(file)
+  chmodSync(cache, 0o770)
+  assert.equal(await renew(), words)
+  assert.deepEqual(kept(), [])
 })

@@ -1,0 +1,50 @@
+// Compiled code that outlives a run. A third of a run with nothing to do goes into compiling its functions anew; V8 can keep
+// them, but checks what it gets back no further than its own version. So the cache lies only in the CacheDirectory= that
+// systemd gave, and only when nobody but its owner may write there; and it holds the source it is of, and the code twice.
+const { readFileSync, renameSync, statSync, writeFileSync } = require('node:fs')
+const { dirname } = require('node:path')
+const { Script } = require('node:vm')
+
+/** `dir` when code in it may be run, else undefined. */
+exports.trusted = (dir) => {
+  const stat = dir && statSync(dir, { throwIfNoEntry: false })
+  return stat && stat.uid === process.geteuid() && !(stat.mode & 0o022) ? dir : undefined
+}
+
+/** The code kept for `source`, or undefined when there is none, it is another's, or a bit of it fell over. */
+function keptCode(path, source) {
+  try {
+    const kept = readFileSync(path)
+    const half = (kept.length - source.length) / 2
+    const [one, two] = [kept.subarray(source.length, source.length + half), kept.subarray(source.length + half)]
+    return half > 0 && source.equals(kept.subarray(0, source.length)) && one.equals(two) ? one : undefined
+  } catch {
+    return undefined
+  }
+}
+
+/**
+ * Loads a CommonJS file by way of the cache in `dir`. `keep` puts there what the run has compiled, where it is news, and
+ * gives back the status that it gets: a full disk must not fail a run.
+ */
+exports.load = (file, dir) => {
+  const source = readFileSync(file)
+  const path = `${dir}/short-way-${process.version}-${process.arch}`
+  const cachedData = keptCode(path, source)
+  const wrapped = `(function (exports, require, module, __filename, __dirname) {${source}\n})`
+  const script = new Script(wrapped, { filename: file, cachedData })
+  const module = { exports: {} }
+  script.runInThisContext()(module.exports, require, module, file, dirname(file))
+  const keep = (status) => {
+    if (cachedData && !script.cachedDataRejected) return status
+    try {
+      const code = script.createCachedData()
+      writeFileSync(`${path}.new`, Buffer.concat([source, code, code]), { mode: 0o600 })
+      renameSync(`${path}.new`, path)
+    } catch {
+      // The next run tries again.
+    }
+    return status
+  }
+  return { ...module.exports, keep }
+}
