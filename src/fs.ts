@@ -105,3 +105,10 @@ export function ensureDir(path: string, { mode, gid }: FileMode): void {
   }
   if (gid !== undefined && fs.lstatSync(path).gid !== gid) fs.lchownSync(path, -1, gid)
 }
+
+/** As `ensureDir`, with all folders above it that are missing; they get the same mode and group. */
+export function ensureDirs(path: string, mode: FileMode): void {
+  if (fs.existsSync(path)) return
+  ensureDirs(dirname(path), mode)
+  ensureDir(path, mode)
+}

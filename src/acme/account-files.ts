@@ -1,9 +1,8 @@
 // The account on disk, in lego v4's files: `account.json` with the CA's URL for it, and its key beside it.
 import { createPrivateKey } from 'node:crypto'
-import { existsSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { messageOf, NixacmeError, readError, writeError } from '../errors.ts'
-import { ensureDir, readIfThere, writeAtomically } from '../fs.ts'
+import { ensureDirs, readIfThere, writeAtomically } from '../fs.ts'
 import { isSecure } from '../url.ts'
 import { type AccountObject, isRecord } from './types.ts'
 
@@ -91,15 +90,9 @@ export function keepOld({ json }: AccountFiles): string | undefined {
 
 function write(path: string, content: string): void {
   try {
-    ensureDirs(dirname(path))
+    ensureDirs(dirname(path), { mode: 0o700 })
     writeAtomically(path, content, { mode: 0o600 })
   } catch (e) {
     throw writeError(path, e)
   }
-}
-
-function ensureDirs(path: string): void {
-  if (existsSync(path)) return
-  ensureDirs(dirname(path))
-  ensureDir(path, { mode: 0o700 })
 }

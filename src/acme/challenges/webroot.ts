@@ -1,8 +1,8 @@
 // http-01 (RFC 8555 §8.3) with files in the folder that a web server serves.
 import * as fs from 'node:fs'
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
 import { NixacmeError, systemWord, writeError } from '../../errors.ts'
-import { ensureDir, temporaryName, writeAtomically, writeNew } from '../../fs.ts'
+import { ensureDirs, temporaryName, writeAtomically, writeNew } from '../../fs.ts'
 import type { Log } from '../../log.ts'
 import type { Presentation, Solver } from './solver.ts'
 
@@ -38,7 +38,7 @@ export function webrootSolver({ webroot, groupGid, groupName, log }: WebrootOpti
 
     prepare() {
       try {
-        ensureDirs(folder, groupGid)
+        ensureDirs(folder, { mode: folderMode, gid: groupGid })
         const probe = temporaryName(folder, 'probe')
         writeNew(probe, '', { mode: fileMode })
         fs.rmSync(probe)
@@ -66,11 +66,4 @@ export function webrootSolver({ webroot, groupGid, groupName, log }: WebrootOpti
       presented.clear()
     },
   }
-}
-
-/** Creates what is missing of a path. */
-function ensureDirs(path: string, gid: number | undefined): void {
-  if (fs.existsSync(path)) return
-  ensureDirs(dirname(path), gid)
-  ensureDir(path, { mode: folderMode, gid })
 }

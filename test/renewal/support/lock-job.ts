@@ -2,6 +2,7 @@
 import type { CertConfig, Config } from '../../../src/config/config.ts'
 import { compile } from '../../../src/job/compile.ts'
 import type { Job } from '../../../src/job/job.ts'
+import { certConfig } from '../../job/support.ts'
 
 export type JobOptions = Partial<CertConfig> &
   Partial<Pick<Config, 'maxConcurrentRenewals' | 'lockPolicy' | 'lockTimeout'>>
@@ -17,30 +18,7 @@ export function makeJob(options: JobOptions = {}, lock: Partial<Job['lock']> = {
     useRoot: true,
     warnings: [],
     ...options,
-    certs: [
-      {
-        domain: name,
-        extraDomainNames: [],
-        server: null,
-        email: 'hostmaster@example.test',
-        keyType: 'ec256',
-        group: 'acme',
-        challenge: { kind: 'webroot', webroot: '/var/lib/acme/acme-challenge' },
-        validMinDays: 30,
-        postRun: '',
-        reloadServices: [],
-        caCertificates: [],
-        dnsProvider: null,
-        ocspMustStaple: false,
-        csr: null,
-        profile: null,
-        extraLegoFlags: [],
-        extraLegoRunFlags: [],
-        extraLegoRenewFlags: [],
-        ...options,
-        name,
-      },
-    ],
+    certs: [certConfig({ validMinDays: 30, ...options, name })],
   }
   const [job] = compile(config)
   if (!job) throw new Error('a config with one certificate gives one job')
