@@ -1,5 +1,4 @@
 // The program as a function: arguments and a host in, exit status out.
-import { cli } from './cli.ts'
 import { certOfUnit, contextFor } from './commands/globals.ts'
 import { renewCommand } from './commands/renew.ts'
 import { ConfigError, sayFaults } from './config/faults.ts'
@@ -18,7 +17,10 @@ const asUnit = { atOnce: false, dryRun: false, patience: undefined, json: false 
 export async function main(argv: readonly string[], host: Host, slot?: HeldSlot): Promise<number> {
   try {
     const cert = certOfUnit(argv)
-    if (cert === undefined) return await cli(argv, host)
+    if (cert === undefined) {
+      const { cli } = await import('./cli.ts')
+      return await cli(argv, host)
+    }
     return await renewCommand([cert], { ...asUnit, slot }, await contextFor(host, {}))
   } catch (e) {
     const log = await createLog(host)

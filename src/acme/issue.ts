@@ -30,7 +30,7 @@ export interface IssueRequest {
   withAccountLock<T>(work: () => Promise<T>): Promise<T>
   /** Paths of PEM files with further roots for the CA's own HTTPS. */
   readonly caCertificates: readonly string[]
-  /** HTTPS_PROXY, HTTP_PROXY, NO_PROXY (either case), LEGO_CA_CERTIFICATES, NODE_EXTRA_CA_CERTS. */
+  /** HTTPS_PROXY, HTTP_PROXY, NO_PROXY (either case), LEGO_CA_CERTIFICATES. */
   readonly env: Host['env']
   now(): Date
   readonly signal: AbortSignal

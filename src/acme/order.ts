@@ -10,7 +10,7 @@ import { AcmeProblem, isProblem } from './problem.ts'
 import { type Order, type OrderStatus, readOrder } from './types.ts'
 
 /** Seconds until the first poll where the CA names none: most have decided by then. */
-const firstPoll = 0.1
+const firstPoll = 0.05
 /** Seconds: the longest of the waits 1, 2, 3 … between further polls where the CA names none. */
 const slowestPoll = 10
 /** A certificate can be 404 for a moment after its order became valid (it is copied between data centres). */

@@ -3,7 +3,7 @@
 import * as http from 'node:http'
 import * as https from 'node:https'
 import type { Socket } from 'node:net'
-import { createSecureContext, type SecureContext } from 'node:tls'
+import type { SecureContext } from 'node:tls'
 import { HttpsProxyAgent } from 'https-proxy-agent'
 import { proxyFor } from './proxy.ts'
 import { type RootSources, trustedRoots } from './roots.ts'
@@ -62,9 +62,8 @@ class Tunnel extends HttpsProxyAgent<`https://${string}`> {
 
 /** Reads the roots now, so that a missing file is told before anything is sent. Throws `config` (78). */
 export function openTransport(sources: RootSources): Transport {
-  const ca = trustedRoots(sources)
-  // Parsed once: given as `ca` they would be parsed for each connection anew.
-  const roots: Roots = ca ? { secureContext: createSecureContext({ ca }) } : {}
+  const secureContext = trustedRoots(sources)
+  const roots: Roots = secureContext ? { secureContext } : {}
   const life = new AbortController()
   const options = { keepAlive: true, maxSockets }
   const direct: Route = {

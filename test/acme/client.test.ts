@@ -7,11 +7,11 @@ import { openTransport } from '../../src/acme/transport.ts'
 import { readOrder } from '../../src/acme/types.ts'
 import { generateKey } from '../../src/certificate/keys.ts'
 import { type Behaviour, order, problem, startFakeCa } from './fake-ca.ts'
-import { failureOf, keptLog } from './request.ts'
+import { failureOf } from './request.ts'
 
 async function opened(t: TestContext, behave?: Behaviour, requestSeconds = 30) {
   const ca = await startFakeCa(t, behave)
-  const transport = openTransport({ caCertificates: [], env: {}, log: keptLog() })
+  const transport = openTransport({ caCertificates: [], env: {} })
   t.after(() => transport.close())
   const client = AcmeClient.open({
     directoryUrl: ca.directoryUrl,

@@ -198,7 +198,6 @@ describe('at Pebble', { skip }, () => {
   const trust: readonly [string, (root: string) => Partial<Bench['req']>][] = [
     ['caCertificates', (root) => ({ caCertificates: [root] })],
     ['LEGO_CA_CERTIFICATES', (root) => ({ env: { LEGO_CA_CERTIFICATES: `${root}:${root}` } })],
-    ['NODE_EXTRA_CA_CERTS', (root) => ({ env: { NODE_EXTRA_CA_CERTS: root } })],
   ]
   for (const [name, changes] of trust)
     test(`a private root by ${name}`, async (t) => {

@@ -34,13 +34,6 @@ for (const [name, content] of [
     }
   })
 
-test('a file of NODE_EXTRA_CA_CERTS that is missing is warned about, as Node does', async (t) => {
-  const env = { NODE_EXTRA_CA_CERTS: '/nonexistent/root.pem' }
-  const { req, log } = bench(t, 'https://ca.invalid/dir', { env, dryRun: true })
-  assert.equal((await failureOf(issue(req))).exitStatus, 69)
-  assert.match(log.lines.join('\n'), /^warning: cannot read '\/nonexistent\/root.pem'.*, ignoring$/m)
-})
-
 test('a proxy that refuses: unavailable, the proxy is named without its password', async (t) => {
   const proxy = http.createServer().on('connect', (_request, socket) => {
     socket.end('HTTP/1.1 407 Proxy Authentication Required\r\ncontent-length: 0\r\n\r\n')

@@ -71,6 +71,16 @@ test('an internationalised name is ordered as A-label, under the name it was wri
   assert.match((await scene.world.nixacme(['plan'])).stdout, /skip/)
 })
 
+test('a private root by NODE_EXTRA_CA_CERTS, which Node itself reads', async (t) => {
+  const scene = await makeScene(t, { defaults: { caCertificates: [] } })
+  if (!scene) return
+  const { world, ca } = scene
+  const stranger = await world.nixacme(['renew', '--dry-run', cert])
+  assert.equal(stranger.status, 69, stranger.stderr)
+  const known = await world.nixacme(['renew', '--dry-run', cert], { env: { NODE_EXTRA_CA_CERTS: ca.tlsRoot } })
+  assert.equal(known.status, 0, known.stderr)
+})
+
 const keys: Partial<Record<KeyType, string>> = {
   ec384: 'ec secp384r1',
   rsa2048: 'rsa 2048',
