@@ -36,6 +36,11 @@ export class NixacmeError extends Error {
     this.hints = options.hints ?? []
   }
 
+  /** One word for what is wrong, for programs that read the journal: the kind, or the CA's own word. */
+  get problem(): string {
+    return this.kind
+  }
+
   get exitStatus(): number {
     return exitStatuses[this.kind].status
   }

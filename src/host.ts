@@ -2,6 +2,7 @@
 import * as fs from 'node:fs'
 import { createRequire } from 'node:module'
 import { hasCode } from './errors.ts'
+import { statusSender, writeJournal } from './service-manager.ts'
 
 export interface Output {
   /** Writes all of `text` before it returns; a reader that went away is ignored. */
@@ -27,6 +28,10 @@ export interface Host {
   readonly stderr: Output
   /** True when stderr goes to the systemd journal: $JOURNAL_STREAM names the device and inode of fd 2 (systemd.exec(5)). */
   readonly stderrIsJournal: boolean
+  /** Tells the service manager in a few words what this process is doing, where it listens ($NOTIFY_SOCKET). */
+  status(text: string): void
+  /** Writes one entry, lines of `FIELD=value`, to the journal; false when it cannot: then a plain line has to do. */
+  journal(entry: readonly string[]): boolean
   /** Aborted by SIGTERM, SIGINT or SIGHUP, with the signal's name as reason. The first use installs the handlers. */
   readonly interrupted: AbortSignal
   /** The command line that starts this program anew: executable, its own flags, script. */
@@ -110,6 +115,8 @@ export function systemHost(): Host {
     stdout: output(1),
     stderr: output(2),
     stderrIsJournal: isJournal(2, process.env['JOURNAL_STREAM']),
+    status: statusSender(process.env),
+    journal: (entry) => writeJournal(entry, process.env),
     get interrupted() {
       if (!interrupted) {
         const controller = new AbortController()

@@ -1,6 +1,7 @@
 // All that nixacme says to a person goes through here. The rules: stderr only; program name first except in the journal
 // (which adds it); lower case, no full stop, names in single quotes; what to do next on a line of its own, as a hint.
 // Info: decisions and waits. Notice: the world changed. Warning: going on all the same ("…, ignoring"). Error: once, at the end.
+// Under systemd, waits and work are the unit's status too, and what ends a run has fields in the journal.
 
 import type { NixacmeError } from './errors.ts'
 import type { Host } from './host.ts'
@@ -11,14 +12,25 @@ type Painter = (text: string) => string
 /** Priorities of syslog(3), which sd-daemon(3) takes as line prefixes. */
 const priorities: Record<Level, number> = { error: 3, warning: 4, notice: 5, info: 6 }
 
+/** What a message is about, as fields of the journal: NIXACME_CERT=, NIXACME_ACTION=, NIXACME_PROBLEM=. */
+export interface Fields {
+  readonly cert: string
+  /** `run`, `renew`, …; undefined where none was decided. */
+  readonly action: string | undefined
+  /** The CA's problem type without its namespace, or the kind of our error. */
+  readonly problem?: string
+}
+
 export interface Log {
-  error(message: string, hints?: readonly string[]): void
+  error(message: string, hints?: readonly string[], fields?: Fields): void
   warning(message: string, hints?: readonly string[]): void
-  notice(message: string): void
+  notice(message: string, fields?: Fields): void
   info(message: string, hints?: readonly string[]): void
   /** The same log with `<prefix>: ` before each message, as a rule a certificate's name. */
   about(prefix: string): Log
-  /** Long work, on a terminal only: one line that the next message replaces. */
+  /** An info that a wait begins; in `short` words it is the unit's status. */
+  waiting(message: string, short?: string): void
+  /** Work that takes time: the unit's status, and on a terminal one line that the next message replaces. */
   progress(message: string): void
 }
 
@@ -67,19 +79,25 @@ function logWith(host: Host, paint: Paint, quiet: boolean): Log {
     host.stderr.write(`${progressShown ? '\r\u001b[K' : ''}${start}${text}\n`)
     progressShown = false
   }
-  const say = (level: Level, prefix: string, message: string, hints: readonly string[] = []) => {
+  const say = (level: Level, text: string, hints: readonly string[] = [], fields?: Fields) => {
     const word = level === 'error' || level === 'warning' ? `${colour[level](`${level}:`)} ` : ''
-    const text = printable(prefix + message)
-    line(level, word + (level === 'notice' ? colour.notice(text) : text))
-    for (const hint of hints) line(level, `${paint.cyan('hint:')} ${printable(hint)}`)
+    const first = word + (level === 'notice' ? colour.notice(printable(text)) : printable(text))
+    const lines = [first, ...hints.map((hint) => `${paint.cyan('hint:')} ${printable(hint)}`)]
+    if (fields && journal && host.journal(entryOf(level, lines, fields))) return
+    for (const text of lines) line(level, text)
   }
   const about = (prefix: string): Log => ({
-    error: (message, hints) => say('error', prefix, message, hints),
-    warning: (message, hints) => say('warning', prefix, message, hints),
-    notice: (message) => say('notice', prefix, message),
-    info: (message, hints) => (quiet ? undefined : say('info', prefix, message, hints)),
+    error: (message, hints, fields) => say('error', prefix + message, hints, fields),
+    warning: (message, hints) => say('warning', prefix + message, hints),
+    notice: (message, fields) => say('notice', prefix + message, [], fields),
+    info: (message, hints) => (quiet ? undefined : say('info', prefix + message, hints)),
     about: (inner) => about(`${prefix}${inner}: `),
+    waiting(message, short = message) {
+      if (!quiet) say('info', prefix + message)
+      host.status(printable(prefix + short))
+    },
     progress(message) {
+      host.status(printable(prefix + message))
       if (!animated) return
       host.stderr.write(`\r\u001b[K${paint.dim(printable(`${prefix}${message}`).slice(0, host.stderr.columns - 1))}`)
       progressShown = true
@@ -88,5 +106,16 @@ function logWith(host: Host, paint: Paint, quiet: boolean): Log {
   return about('')
 }
 
-/** Says an error with its hints. */
-export const logError = (log: Log, e: NixacmeError): void => log.error(e.message, e.hints)
+/** A journal entry: the lines as one message, and the fields. */
+const entryOf = (level: Level, lines: readonly string[], { cert, action, problem }: Fields): string[] => [
+  `PRIORITY=${priorities[level]}`,
+  'SYSLOG_IDENTIFIER=nixacme',
+  ...lines.map((text) => `MESSAGE=${text}`),
+  ...Object.entries({ CERT: cert, ACTION: action, PROBLEM: problem }).flatMap(([name, value]) =>
+    value === undefined ? [] : [`NIXACME_${name}=${printable(value)}`],
+  ),
+]
+
+/** Says an error with its hints; `about`: the certificate whose run it ends. */
+export const logError = (log: Log, e: NixacmeError, about?: Omit<Fields, 'problem'>): void =>
+  log.error(e.message, e.hints, about && { ...about, problem: e.problem })

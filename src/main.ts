@@ -15,8 +15,8 @@ const asUnit = { atOnce: false, dryRun: false, patience: undefined, json: false 
  * short way waited for.
  */
 export async function main(argv: readonly string[], host: Host, slot?: HeldSlot): Promise<number> {
+  const cert = certOfUnit(argv)
   try {
-    const cert = certOfUnit(argv)
     if (cert === undefined) {
       const { cli } = await import('./cli.ts')
       return await cli(argv, host)
@@ -29,7 +29,7 @@ export async function main(argv: readonly string[], host: Host, slot?: HeldSlot)
       return exitStatuses.bug.status
     }
     if (e instanceof ConfigError) sayFaults(log, e)
-    else logError(log, e)
+    else logError(log, e, cert === undefined ? undefined : { cert, action: undefined })
     return e.exitStatus
   }
 }

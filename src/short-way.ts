@@ -9,6 +9,7 @@ import type { Host } from './host.ts'
 import { type Job, pathsOf, readJob } from './job/job.ts'
 import type { CertPaths, Roots } from './job/paths.ts'
 import { type Log, logError, plainLog } from './log.ts'
+import type { Action } from './renewal/decision.ts'
 import { judge, leftToDo, type Skip, saySkip } from './renewal/look.ts'
 import { type HeldSlot, RunLocks } from './renewal/run-locks.ts'
 import { isPending } from './renewal/signal.ts'
@@ -71,7 +72,7 @@ class ShortWay {
     if (decision.kind === 'skip') return this.#skip(state, decision)
     // A slot that is free now is left to the long way.
     if (decision.kind === 'wait' || this.#locks.slot || this.#job.lock.home === null) return this.#leave()
-    return this.#waitForSlot()
+    return this.#waitForSlot(decision.kind)
   }
 
   #leave(): undefined {
@@ -90,13 +91,13 @@ class ShortWay {
     return exitStatuses.ok.status
   }
 
-  async #waitForSlot(): Promise<number | HeldSlot | undefined> {
+  async #waitForSlot(action: Action): Promise<number | HeldSlot | undefined> {
     try {
       await this.#locks.takeSlot()
       return this.#locks.slot
     } catch (e) {
       if (!(e instanceof NixacmeError)) throw e
-      logError(this.#log, e)
+      logError(this.#log, e, { cert: this.#job.cert, action })
       return e.exitStatus
     }
   }

@@ -47,6 +47,7 @@ async function register(client: AcmeClient, req: AccountRequest, lost: string | 
   const stored = readAccount(req.account)
   const already = useStored(client, stored, lost)
   if (already !== undefined) return already
+  req.log.progress('registering the account')
   const directory = await client.directory()
   if (directory.externalAccountRequired && stored.keyPem === undefined)
     throw new NixacmeError(

@@ -42,6 +42,7 @@ export interface IssuedChain {
 
 /** Orders a certificate. Throws AcmeProblem when the CA refuses, else as `AcmeClient.post` and the solver do. */
 export async function placeOrder(client: AcmeClient, req: OrderRequest): Promise<IssuedChain> {
+  req.log.progress('ordering')
   const { newOrder } = await client.directory()
   const about = `the order of ${req.names.map((name) => `'${name}'`).join(', ')}`
   const identifiers = req.names.map((value) => ({ type: 'dns', value }))
@@ -132,7 +133,7 @@ class OrderInProgress {
   async #poll(until: readonly OrderStatus[], retryAfter: number | undefined): Promise<Order> {
     let wait = retryAfter === undefined ? firstPoll : clampPoll(retryAfter)
     for (let polls = 1; ; polls++) {
-      if (wait >= tellingWait) this.#req.log.info(`waiting ${Math.ceil(wait)} s, as the CA asks`)
+      if (wait >= tellingWait) this.#req.log.waiting(`waiting ${Math.ceil(wait)} s, as the CA asks`)
       await pause(wait, this.#client.signal)
       const reply = await this.#fetch()
       if (until.includes(reply.body.status)) return reply.body

@@ -96,6 +96,11 @@ export class AcmeProblem extends NixacmeError {
     this.subproblems = problem.subproblems
     this.retryAfter = retryAfter
   }
+
+  /** The last part of the type: `rejectedIdentifier`. */
+  override get problem(): string {
+    return this.type === 'about:blank' ? super.problem : (/[^:/]{1,100}$/.exec(this.type)?.[0] ?? super.problem)
+  }
 }
 
 function subproblemHints(subproblems: readonly Problem[]): string[] {

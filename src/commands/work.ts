@@ -1,6 +1,7 @@
 // The work of `renew`, as the user whose files it makes: each job with the CA lent to it, and a report of each.
 import { messageOf, NixacmeError } from '../errors.ts'
 import type { Job } from '../job/job.ts'
+import { logError } from '../log.ts'
 import type { Decision } from '../renewal/decision.ts'
 import { renew, type Tools } from '../renewal/renew.ts'
 import type { HeldSlot } from '../renewal/run-locks.ts'
@@ -93,7 +94,7 @@ async function renewOne(
     // A fault of ours in one certificate must not keep the others from being worked on and told.
     const fault =
       e instanceof NixacmeError ? e : new NixacmeError('bug', `a fault of nixacme: ${messageOf(e)}`, { cause: e })
-    log.about(job.cert).error(fault.message, fault.hints)
+    logError(log.about(job.cert), fault, { cert: job.cert, action: decided?.kind })
     return { ...report(job, roots.state, decided, job.lock.home), ...failure(fault) }
   }
 }

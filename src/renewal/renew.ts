@@ -137,7 +137,7 @@ class Run {
     ensureFolders(this.#tools.roots, this.#paths, gid)
     if (decision.storeHash) storeHash(this.#paths, this.#job.hashes.domain, gid)
     else settle(this.#paths)
-    return { decision, slot: this.#slotNumber, installed: this.#install(false) }
+    return { decision, slot: this.#slotNumber, installed: this.#install(decision, false) }
   }
 
   async #dryRun(decision: Work): Promise<Outcome> {
@@ -152,11 +152,12 @@ class Run {
     const certificate = await this.#tools.obtain(this.#job, this.#paths, (work) => this.locks.withAccount(work))
     if (!certificate) throw new NixacmeError('bug', 'the CA half gave no certificate')
     const { domain, hashes } = this.#job
+    this.#log.progress('installing the certificate')
     store(this.#paths, certificate, { domain, domainHash: hashes.domain }, this.#tools.gid)
-    return { decision, slot: this.#slotNumber, installed: this.#install(true) }
+    return { decision, slot: this.#slotNumber, installed: this.#install(decision, true) }
   }
 
-  #install(fresh: boolean): InstallOutcome['kind'] {
+  #install({ kind: action }: Decision, fresh: boolean): InstallOutcome['kind'] {
     const { candidate } = readState(this.#paths)
     if (candidate.kind !== 'usable')
       throw new NixacmeError('data', `what was stored in '${this.#paths.certificates}' cannot be read back`)
@@ -164,7 +165,10 @@ class Run {
     const outcome = install(this.#paths.out, candidate.set, { names: this.#job.names, gid, now: host.now(), fresh })
     switch (outcome.kind) {
       case 'installed':
-        this.#log.notice(`installed new certificate, valid until ${isoMinute(outcome.notAfter)}`)
+        this.#log.notice(`installed new certificate, valid until ${isoMinute(outcome.notAfter)}`, {
+          cert: this.#job.cert,
+          action,
+        })
         break
       case 'kept':
         this.#log.warning(

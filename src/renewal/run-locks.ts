@@ -11,6 +11,8 @@ import { type Held, readHolder, tryFolder, trySlot, waitFor } from './lock.ts'
 
 /** Seconds: a registration is a few requests, each with its own time limit. */
 const accountPatience = 300
+/** Milliseconds after which a waiting run says anew who holds its slot. */
+const newsEvery = 60_000
 
 export interface RunLocksOptions {
   readonly job: Job
@@ -79,7 +81,7 @@ export class RunLocks {
     const held = await this.#wait(
       () => tryFolder(paths.accountRoot),
       { seconds: accountPatience, what: 'the registration of the account by another run' },
-      () => log.info('waiting: another run registers the account'),
+      () => log.waiting('waiting: another run registers the account'),
     )
     try {
       return await work()
@@ -96,28 +98,33 @@ export class RunLocks {
     this.#certificate = await this.#wait(
       () => tryFolder(paths.legoCert),
       { seconds: patience, what: 'the other run for this certificate' },
-      () => log.info('waiting: another run works on this certificate'),
+      () => log.waiting('waiting: another run works on this certificate'),
     )
   }
 
   /** Takes a slot as the policy says, waiting for it. Throws `later` (75) when the patience ends. */
   async takeSlot(): Promise<void> {
-    const { job, patience, log, roots } = this.#options
+    const { job, patience, log, roots, host } = this.#options
     const { home, policy, slots } = job.lock
     if (home === null || this.#slot) return
     const others = Array.from({ length: slots }, (_, i) => i + 1).filter((n) => n !== home)
     const wanted = policy === 'any' ? [home, ...others] : [home]
     const what = policy === 'any' ? `one of the ${slots} slots` : `slot ${home}`
+    const path = slotPath(roots, home)
+    let told = host.now().getTime()
     await this.#wait(
-      () => this.#trySlots(wanted),
+      () => {
+        const got = this.#trySlots(wanted)
+        if (!got && host.now().getTime() >= told + newsEvery) {
+          told = host.now().getTime()
+          log.progress(`waiting for ${what}, ${holderWords(path)}`)
+        }
+        return got
+      },
       { seconds: patience, what },
       () => {
-        const path = slotPath(roots, home)
-        const holder = readHolder(path)
-        const who = holder
-          ? `held by '${holder.cert}' (process ${holder.pid}) since ${isoMinute(holder.since)}`
-          : 'busy'
-        log.info(`waiting for ${what}: '${path}' is ${who}`)
+        const who = holderWords(path)
+        log.waiting(`waiting for ${what}: '${path}' is ${who}`, `waiting for ${what}, ${who}`)
       },
     )
   }
@@ -144,6 +151,12 @@ export class RunLocks {
     const { now, interrupted } = this.#options.host
     return waitFor(attempt, { seconds, signal: interrupted, now, what, onWait })
   }
+}
+
+/** Who holds a slot, as the rest of a sentence. */
+function holderWords(path: string): string {
+  const holder = readHolder(path)
+  return holder ? `held by '${holder.cert}' (process ${holder.pid}) since ${isoMinute(holder.since)}` : 'busy'
 }
 
 /** The folder of the lock files: tmpfiles or root made it, or it is ours (`--runtime-dir`). */

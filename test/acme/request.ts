@@ -23,9 +23,10 @@ export function keptLog(): KeptLog {
     lines,
     error: say('error'),
     warning: say('warning'),
-    notice: say('notice'),
+    notice: (message) => say('notice')(message),
     info: say('info'),
     about: () => log,
+    waiting: (message) => say('info')(message),
     progress: () => undefined,
   }
   return log

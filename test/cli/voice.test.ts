@@ -1,6 +1,6 @@
 // How nixacme speaks, by where stderr goes: the journal, a terminal, a pipe; and when nobody listens.
 import assert from 'node:assert/strict'
-import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { repository, run } from '../support/process.ts'
@@ -16,7 +16,12 @@ const colour = /\^\[\[\d+m/
 async function intoJournal(world: World, stream: (file: string) => string, args: readonly string[]) {
   const file = join(world.dir, 'journal')
   writeFileSync(file, '')
-  const env = { ...world.env, JOURNAL_STREAM: stream(file), F: file }
+  // Where there is a journal, the entries with fields would go to that: here logger fails.
+  const bin = join(world.dir, 'bin')
+  mkdirSync(bin, { recursive: true })
+  writeFileSync(join(bin, 'logger'), '#!/bin/sh\nexit 1\n', { mode: 0o755 })
+  const PATH = `${bin}:${process.env['PATH']}`
+  const env = { ...world.env, PATH, JOURNAL_STREAM: stream(file), F: file }
   const result = await run('sh', ['-c', 'exec "$@" 2>>"$F"', 'sh', ...program, ...args], { env })
   return { ...result, journal: readFileSync(file, 'utf8') }
 }

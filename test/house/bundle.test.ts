@@ -125,7 +125,7 @@ async function stateWithNothingDue(t: TestContext): Promise<{ dir: string; roots
 test('a renew with nothing due loads the short way, the lock, and none of the heavy modules of Node', async (t) => {
   const { dir, roots } = await stateWithNothingDue(t)
   const args = ['--require', witness(dir), join(repository, 'bin/nixacme.js'), 'renew', 'x.test']
-  const env = { NIXACME_STATE_DIR: roots.state, NIXACME_RUNTIME_DIR: roots.runtime }
+  const env = { NIXACME_STATE_DIR: roots.state, NIXACME_RUNTIME_DIR: roots.runtime, NOTIFY_SOCKET: '/nonexistent' }
   // The first run installs what is stored; the second has nothing left to do.
   await run(process.execPath, args, { env })
   const { status, stdout, stderr } = await run(process.execPath, args, { env })

@@ -24,7 +24,7 @@ function importsOf({ path, text }: { readonly path: string; readonly text: strin
 const floors: readonly (readonly RegExp[])[] = [
   // Words that all use: pure, and importing nothing above.
   [/^src\/(errors|wait|time|url|config\/config|job\/names|job\/slots)\.ts$/],
-  [/^src\/(fs|host|log|process|system-users)\.ts$/, /^src\/certificate\//],
+  [/^src\/(fs|host|log|process|service-manager|system-users)\.ts$/, /^src\/certificate\//],
   [/^src\/config\//],
   [/^src\/job\//],
   [/^src\/renewal\//, /^src\/acme\//, /^src\/systemd\//],

@@ -6,11 +6,13 @@ export interface FakeHost extends Host {
   readonly said: { stdout: string; stderr: string }
 }
 
-export type HostChanges = Partial<Pick<Host, 'env' | 'identity' | 'interrupted' | 'builtAt' | 'stderrIsJournal'>> & {
+export type HostChanges = Partial<
+  Pick<Host, 'env' | 'identity' | 'interrupted' | 'builtAt' | 'stderrIsJournal' | 'status' | 'journal'>
+> & {
   now?(): Date
 }
 
-/** A host with the ids of this process, no terminal, and an empty environment unless told. */
+/** A host with the ids of this process, no terminal, no journal and an empty environment unless told. */
 export function fakeHost(changes: HostChanges = {}): FakeHost {
   const said = { stdout: '', stderr: '' }
   const output = (name: 'stdout' | 'stderr'): Output => ({
@@ -29,6 +31,8 @@ export function fakeHost(changes: HostChanges = {}): FakeHost {
     stdout: output('stdout'),
     stderr: output('stderr'),
     stderrIsJournal: false,
+    status: () => undefined,
+    journal: () => false,
     interrupted: new AbortController().signal,
     self: [],
     version: '0.0.0',

@@ -9,10 +9,10 @@ export const holder: Holder = { cert: 'other.example', pid: 4711, since: new Dat
 /** The words of a waiting run for `holder`. */
 export const holderWords = "held by 'other.example' (process 4711) since 2026-11-05T06:07Z"
 
-/** Holds slot `number` until it is released, at the latest when the test ends. */
-export function holdSlot(t: { after(action: () => void): void }, roots: Roots, number = 1): Held {
+/** Holds slot `number`, as `holder`, until it is released, at the latest when the test ends. */
+export function holdSlot(t: { after(action: () => void): void }, roots: Roots, number = 1, by = holder): Held {
   mkdirSync(roots.runtime, { recursive: true, mode: 0o700 })
-  const held = trySlot(slotPath(roots, number), holder)
+  const held = trySlot(slotPath(roots, number), by)
   assert.ok(held, `slot ${number} is busy`)
   let isHeld = true
   const release = () => {

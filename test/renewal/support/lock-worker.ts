@@ -39,6 +39,7 @@ const silent = (onInfo: (message: string) => void): Log => ({
   notice() {},
   info: onInfo,
   about: () => silent(onInfo),
+  waiting: onInfo,
   progress() {},
 })
 

@@ -62,6 +62,7 @@ export function makePlace(t: { after(action: () => void): void }, job: Job = mak
       notice: say('notice'),
       info: say('info'),
       about: () => log,
+      waiting: say('info'),
       progress() {},
     }
     const host = {
