@@ -14,6 +14,8 @@ export const tag = {
   context3: 0xa3,
   /** dNSName in a GeneralName (RFC 5280 §4.2.1.6). */
   dnsName: 0x82,
+  /** iPAddress in a GeneralName. */
+  ipAddress: 0x87,
 } as const
 
 export interface Element {

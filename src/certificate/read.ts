@@ -10,7 +10,18 @@ export interface CertificateFacts {
   readonly notAfter: Date
   /** The dNSNames of the subjectAltName, in lower case, in the certificate's order. */
   readonly names: readonly string[]
+  /** The iPAddresses of the subjectAltName as text, IPv6 as RFC 5952 has it. */
+  readonly addresses?: readonly string[]
 }
+
+/** What is read of a certificate besides. */
+export interface LeafFacts extends CertificateFacts {
+  /** Issued by a local CA, ours or minica's: what services start with until the real one is there. */
+  readonly preliminary: boolean
+}
+
+/** How the common name of a local CA begins: minica's (contract 1.9), so that what NixOS made is recognised too. */
+export const localCaPrefix = 'minica root ca '
 
 export interface CertificateSet {
   /** Private key, PEM (SEC1, PKCS#1 or PKCS#8). */
@@ -19,7 +30,7 @@ export interface CertificateSet {
   readonly chain: readonly string[]
 }
 
-export type LeafJudgement = { readonly facts: CertificateFacts } | { readonly flaw: string }
+export type LeafJudgement = { readonly facts: LeafFacts } | { readonly flaw: string }
 
 /** UTCTime and GeneralizedTime as RFC 5280 §4.1.2.5 allows them: seconds, and Z. */
 function time({ tag: kind, content }: Element): Date {
@@ -40,20 +51,42 @@ function time({ tag: kind, content }: Element): Date {
 
 const subjectAltName = Buffer.from([0x55, 0x1d, 0x11])
 
-function dnsNames(extensions: Buffer | undefined): string[] {
+/** The GeneralNames of the subjectAltName. */
+function altNames(extensions: Buffer | undefined): Element[] {
   for (const { content } of extensions ? inside(extensions, tag.sequence) : []) {
     const [oid, ...rest] = elements(content)
     const value = rest.at(-1)
     if (!oid?.content.equals(subjectAltName) || value?.tag !== tag.octetString) continue
     return inside(value.content, tag.sequence)
-      .filter((name) => name.tag === tag.dnsName)
-      .map((name) => name.content.toString('latin1').toLowerCase())
   }
   return []
 }
 
+/** An IPv6 address in the one spelling that RFC 5952 allows; everything else as it is. */
+export function canonicalAddress(text: string): string {
+  const url = `http://[${text}]`
+  return text.includes(':') && URL.canParse(url) ? new URL(url).hostname.slice(1, -1) : text
+}
+
+/** 4 or 16 octets as text; [] for what is no address. */
+function addressOf(octets: Buffer): string[] {
+  if (octets.length === 4) return [octets.join('.')]
+  return octets.length === 16 ? [canonicalAddress((octets.toString('hex').match(/.{4}/g) ?? []).join(':'))] : []
+}
+
+const commonName = Buffer.from([0x55, 0x04, 0x03])
+
+/** Whether the common name in a Name (RFC 5280 §4.1.2.4) begins as a local CA's. */
+const isLocalCa = (name: Buffer): boolean =>
+  elements(name)
+    .flatMap((set) => elements(set.content))
+    .some(({ content }) => {
+      const [type, value] = elements(content)
+      return type?.content.equals(commonName) && value?.content.toString('latin1').startsWith(localCaPrefix)
+    })
+
 export interface Leaf {
-  readonly facts: CertificateFacts
+  readonly facts: LeafFacts
   /** The content of the subjectPublicKey's BIT STRING. */
   readonly publicKey: Buffer
 }
@@ -67,8 +100,16 @@ export function readLeaf(pem: string): Leaf {
   const [from, to] = elements(element(fields, 3, tag.sequence))
   if (!from || !to) throw new RangeError('no validity')
   const publicKey = element(elements(element(fields, 5, tag.sequence)), 1, tag.bitString)
-  const extensions = fields.find((field) => field.tag === tag.context3)?.content
-  return { facts: { notBefore: time(from), notAfter: time(to), names: dnsNames(extensions) }, publicKey }
+  const alternatives = altNames(fields.find((field) => field.tag === tag.context3)?.content)
+  const contentsOf = (kind: number) => alternatives.filter((name) => name.tag === kind).map(({ content }) => content)
+  const facts = {
+    notBefore: time(from),
+    notAfter: time(to),
+    names: contentsOf(tag.dnsName).map((name) => name.toString('latin1').toLowerCase()),
+    addresses: contentsOf(tag.ipAddress).flatMap(addressOf),
+    preliminary: isLocalCa(element(fields, 2, tag.sequence)),
+  }
+  return { facts, publicKey }
 }
 
 /** The public key inside an ECPrivateKey (RFC 5915), as in a certificate's BIT STRING; it may be left out. */
@@ -102,6 +143,10 @@ function isItsKeyByArithmetic(certificate: string, key: string): boolean {
   ) as typeof import('node:crypto')
   return new X509Certificate(certificate).checkPrivateKey(createPrivateKey(key))
 }
+
+/** Those of `names` (A-labels, IP addresses) that the certificate does not hold. */
+export const lackingNames = ({ names, addresses = [] }: CertificateFacts, wanted: readonly string[]): string[] =>
+  wanted.filter((name) => !names.includes(name.toLowerCase()) && !addresses.includes(canonicalAddress(name)))
 
 /** The leaf's facts when `key` is its key; else what is wrong, as the end of a sentence. Never throws. */
 export function judgeLeaf({ key, chain }: CertificateSet): LeafJudgement {

@@ -2,7 +2,7 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto'
 import { NixacmeError } from '../errors.ts'
 import { isoMinute } from '../time.ts'
-import { type CertificateFacts, type CertificateSet, judgeLeaf, type LeafJudgement } from './read.ts'
+import { type CertificateFacts, type CertificateSet, judgeLeaf, type LeafJudgement, lackingNames } from './read.ts'
 
 function parse(pem: string): X509Certificate | undefined {
   try {
@@ -24,7 +24,7 @@ function isItsKey(certificate: X509Certificate | undefined, key: string): boolea
 export function judgeSet(set: CertificateSet, names: readonly string[]): LeafJudgement {
   const leaf = judgeLeaf(set)
   if ('flaw' in leaf) return leaf
-  const missing = names.filter((name) => !leaf.facts.names.includes(name.toLowerCase()))
+  const missing = lackingNames(leaf.facts, names)
   if (missing.length > 0) return { flaw: `the certificate lacks ${missing.map((n) => `'${n}'`).join(', ')}` }
   const chain = set.chain.map(parse)
   if (!isItsKey(chain[0], set.key)) return { flaw: 'the key is damaged' }

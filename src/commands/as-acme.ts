@@ -11,12 +11,18 @@ import type { Context } from './context.ts'
 import { acmeUser, findAcmeUser } from './owner.ts'
 import { type PlanOptions, planJobs } from './plan-jobs.ts'
 import { type RenewSettings, work } from './work.ts'
+import { makeSelfsigned, makeSelfsignedCa } from './work-selfsign.ts'
 
 /** The hidden command that the child runs. */
 const childCommand = 'work-as-acme'
 
 /** What the child is to do with the jobs. */
-export type Task = { readonly renew: RenewSettings } | { readonly plan: PlanOptions }
+export type Task =
+  | { readonly renew: RenewSettings }
+  | { readonly plan: PlanOptions }
+  | { readonly selfsign: true }
+  /** Without jobs: the local CA is no certificate's. */
+  | { readonly selfsignCa: true }
 
 interface Order {
   readonly jobs: readonly Job[]
@@ -32,6 +38,7 @@ const passedOn = [
   'TERM',
   'NO_COLOR',
   'JOURNAL_STREAM',
+  'NOTIFY_SOCKET',
   'HTTP_PROXY',
   'HTTPS_PROXY',
   'NO_PROXY',
@@ -77,7 +84,7 @@ export async function asAcme(jobs: readonly Job[], task: Task, context: Context)
     if (gid !== undefined) groups.add(gid)
   }
   // A plan writes nothing.
-  if ('renew' in task) ensureRoots(context, user)
+  if (!('plan' in task)) ensureRoots(context, user)
   const order: Order = { jobs, task, identity: { ...user, groups: [...groups] } }
   const { runProgram } = await import('../process.ts')
   const [file, ...args] = host.self
@@ -105,5 +112,8 @@ export async function workAsAcme(context: Context): Promise<number> {
   if (context.host.identity.uid !== 0) throw new NixacmeError('usage', `'${childCommand}' is for nixacme itself`)
   const { jobs, task, identity } = JSON.parse(context.host.readAll(0)) as Order
   context.host.become(identity)
-  return 'plan' in task ? planJobs(jobs, task.plan, context) : work(jobs, task.renew, context)
+  if ('plan' in task) return planJobs(jobs, task.plan, context)
+  if ('selfsign' in task) return makeSelfsigned(jobs, context)
+  if ('selfsignCa' in task) return makeSelfsignedCa(context)
+  return work(jobs, task.renew, context)
 }

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { NixacmeError } from '../errors.ts'
 import type { Job } from '../job/job.ts'
 import { type Held, tryFolder, waitFor } from '../renewal/lock.ts'
-import { dropMarker, isPending, openOut, takeMarker } from '../renewal/signal.ts'
+import { dropMarker, isPending, type Kind, openOut, takeMarker } from '../renewal/signal.ts'
 import { systemUser } from '../system-users.ts'
 import { interruptedError } from '../wait.ts'
 import { type Context, findJobs } from './context.ts'
@@ -29,7 +29,7 @@ export async function postRun(cert: string, context: Context): Promise<number> {
 }
 
 /** The environment of a hook, as nixacme(1) promises it; nothing else of ours is passed on. Undefined: left out. */
-const hookEnvironment = (job: Job, state: string, env: Context['host']['env']) => ({
+const hookEnvironment = (job: Job, kind: Kind, state: string, env: Context['host']['env']) => ({
   PATH: env['PATH'] ?? '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
   HOME: env['HOME'],
   LANG: env['LANG'],
@@ -37,7 +37,7 @@ const hookEnvironment = (job: Job, state: string, env: Context['host']['env']) =
   NIXACME_DOMAIN: job.domain,
   NIXACME_NAMES: job.names.join(' '),
   NIXACME_DIRECTORY: join(state, job.cert),
-  NIXACME_KIND: 'acme',
+  NIXACME_KIND: kind,
 })
 
 /** NixOS writes hooks for bash; where it is missing they get what there is. */
@@ -68,11 +68,12 @@ export async function tell(job: Job, { host, log, roots }: Context): Promise<voi
       what: 'the hooks that another run has started',
       onWait: () => log.about(job.cert).info('waiting: another run has started the hooks'),
     })
-    if (!takeMarker(out)) return
+    const kind = takeMarker(out)
+    if (!kind) return
     const run = async (what: string, file: string, args: readonly string[], script?: string) => {
       const { runProgram } = await import('../process.ts')
       const { failure } = await runProgram(file, args, {
-        env: hookEnvironment(job, roots.state, host.env),
+        env: hookEnvironment(job, kind, roots.state, host.env),
         cwd: out.path,
         stdout: 'stderr',
         seconds: hookSeconds,

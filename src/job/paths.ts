@@ -82,6 +82,23 @@ export function certPaths(roots: Roots, n: PathNames): CertPaths {
 /** lego's folder of a CA: host, and port where the URL names one, joined by an underscore. */
 const accountHost = (directoryUrl: string): string => new URL(directoryUrl).host.replaceAll(':', '_')
 
+/** The local CA of the self-signed certificates, one for all: minica's files. */
+export interface LocalCaPaths {
+  /** `<state>/.minica`: also the file that the lock of whoever makes the CA is taken on. */
+  readonly folder: string
+  readonly key: string
+  readonly certificate: string
+}
+
+export function localCaPaths(roots: Roots): LocalCaPaths {
+  const folder = under(roots.state, '.minica')
+  return { folder, key: under(folder, 'key.pem'), certificate: under(folder, 'cert.pem') }
+}
+
+/** In `out/`: a new certificate is there and its hooks have not been told (DESIGN §4); the second while they are. */
+export const markerName = 'renewed'
+export const takenMarkerName = '.renewed.taken'
+
 /** `/run/acme/<n>.lock` */
 export const slotPath = (roots: Roots, slot: number): string => under(roots.runtime, `${slot}.lock`)
 

@@ -2,10 +2,10 @@
 // flips `out/current`; the names in `out/` are links through it (DESIGN §4). A kill at any point leaves the old set or the
 // new one, and the next run completes the rest. Needs the certificate's lock.
 import * as fs from 'node:fs'
-import { splitPem } from '../certificate/pem.ts'
-import { type CertificateFacts, judgeLeaf } from '../certificate/read.ts'
+import type { PreliminarySet } from '../certificate/local-ca.ts'
+import { type CertificateFacts, lackingNames } from '../certificate/read.ts'
 import { judgeSet } from '../certificate/verify.ts'
-import { NixacmeError, readError, writeError } from '../errors.ts'
+import { NixacmeError, readError, unreachable, writeError } from '../errors.ts'
 import { lstatIfThere, orAbsent, syncDir, temporaryName, under } from '../fs.ts'
 import {
   dirMode,
@@ -19,12 +19,12 @@ import {
   linkOf,
   prune,
 } from './generations.ts'
+import { factsOf, type Installed, installedNames, readInstalled, shown } from './installed.ts'
 import { removeTemporaries } from './leftovers.ts'
-import { isRaised, raiseMarker } from './signal.ts'
+import { isRaised, type Kind, raiseMarker } from './signal.ts'
 import type { StoredSet } from './state.ts'
 
-/** The names that services open, in the order in which they appear. */
-export const installedNames = ['key.pem', 'fullchain.pem', 'chain.pem', 'cert.pem', 'full.pem'] as const
+export { installedNames }
 
 const currentLink = 'current'
 const throughCurrent = (name: string): string => under(currentLink, name)
@@ -94,29 +94,6 @@ function completeLinks(out: string, names: readonly string[]): void {
   if (wrong.length > 0) syncDir(out)
 }
 
-/** What services get by the names in `out/`; followed, as they do. */
-function shown(out: string): Files {
-  const files = new Map<string, Buffer>()
-  for (const name of installedNames) {
-    const path = under(out, name)
-    try {
-      const content = orAbsent(() => fs.readFileSync(path))
-      if (content) files.set(name, content)
-    } catch (e) {
-      throw readError(path, e, [`move '${path}' away: it is not what nixacme put there`])
-    }
-  }
-  return files
-}
-
-/** The facts of the certificate shown, when its key is beside it. */
-function factsOf(files: Files): CertificateFacts | undefined {
-  const [key, fullchain] = [files.get('key.pem')?.toString(), files.get('fullchain.pem')?.toString()]
-  if (key === undefined || fullchain === undefined) return undefined
-  const judged = judgeLeaf({ key, chain: splitPem(fullchain) })
-  return 'facts' in judged ? judged.facts : undefined
-}
-
 /**
  * Take-over: plain files and links that are not ours become links through `current`, before it is flipped. What they show
  * becomes a generation first, exactly as it is, and the current one: who reads meanwhile gets the same bytes either way.
@@ -143,14 +120,18 @@ function isWorse(candidate: CertificateFacts, installed: CertificateFacts): bool
   return candidate.notAfter < installed.notAfter && candidate.notBefore <= installed.notBefore
 }
 
-/** The end of the installed set when it is a good one and better than the candidate; else undefined. Writes nothing. */
+/**
+ * The end of the installed set when it is a good one and better than the candidate; else undefined. A self-signed one never
+ * is, whatever its dates: CAs backdate by an hour, and theirs end sooner. Writes nothing.
+ */
 export function betterInstalled(
   out: string,
   candidate: CertificateFacts,
   { names, now }: Pick<InstallOptions, 'names' | 'now'>,
 ): Date | undefined {
   const installed = factsOf(shown(out))
-  const isGood = installed && installed.notAfter > now && names.every((name) => installed.names.includes(name))
+  if (!installed || installed.preliminary) return undefined
+  const isGood = installed.notAfter > now && lackingNames(installed, names).length === 0
   return isGood && isWorse(candidate, installed) ? installed.notAfter : undefined
 }
 
@@ -192,25 +173,72 @@ function replace(out: string, set: StoredSet, { names, gid, now, fresh }: Instal
   const { facts } = judged
   const installedUntil = fresh ? undefined : betterInstalled(out, facts, { names, now })
   if (installedUntil) return { kind: 'kept', installedUntil, candidateUntil: facts.notAfter }
+  const isNews = show(out, filesOf(set), { from: facts.notBefore, kind: 'acme', gid })
+  return isNews ? { kind: 'installed', notAfter: facts.notAfter } : { kind: 'unchanged' }
+}
+
+/** The layout of a self-signed set (contract 1.6): `cert.pem` is a file of its own. */
+const preliminaryFiles = ({ key, leaf, ca }: PreliminarySet): Files =>
+  new Map([...filesOf({ key, chain: [leaf, ca], fullchain: leaf + ca, issuers: ca }), ['cert.pem', Buffer.from(leaf)]])
+
+/**
+ * Makes `out/` show a self-signed set, but only where there is no certificate yet, or only self-signed ones: nothing that
+ * somebody else made, not even one that expired, gives way to it. Gives the end of what is installed, or undefined when
+ * nothing was done. Throws as `install` does.
+ */
+export function installPreliminary(out: string, set: PreliminarySet, gid: number | undefined): Date | undefined {
+  const judged = judgeSet({ key: set.key, chain: [set.leaf, set.ca] }, [])
+  if ('flaw' in judged) throw new NixacmeError('bug', `the self-signed certificate cannot be used: ${judged.flaw}`)
+  if (!mayBeReplaced(readInstalled(out))) return undefined
+  try {
+    show(out, preliminaryFiles(set), { from: judged.facts.notBefore, kind: 'selfsigned', gid })
+    return judged.facts.notAfter
+  } catch (e) {
+    throw writeError(out, e)
+  }
+}
+
+/** True when a self-signed set may take the place of what is there. */
+function mayBeReplaced(installed: Installed): boolean {
+  switch (installed.kind) {
+    case 'nothing':
+      return true
+    case 'whole':
+      return installed.facts.preliminary
+    case 'torn':
+      return installed.isPreliminary
+    default:
+      return unreachable(installed)
+  }
+}
+
+interface NewSet {
+  /** The day in the generation's name. */
+  readonly from: Date
+  readonly kind: Kind
+  readonly gid: number | undefined
+}
+
+/** Makes `files` the current generation. True when that is news to services. Throws the system's error. */
+function show(out: string, files: Files, { from, kind, gid }: NewSet): boolean {
   for (const dir of [out, under(out, generationsDir)]) removeTemporaries(dir)
-  const files = filesOf(set)
-  const generation = ensureGeneration(out, generationId(facts.notBefore.toISOString().slice(0, 10), files), files, gid)
+  const generation = ensureGeneration(out, generationId(from.toISOString().slice(0, 10), files), files, gid)
   const isNews = !showsAlready(out, files)
   takeOver(out, gid)
   completeModes(out, generation, gid)
-  if (isNews) raiseMarker(out, gid)
+  if (isNews) raiseMarker(out, gid, kind)
   tidy(out, [generation, currentTarget(out)])
   flip(out, generation)
   // Again: another run's hooks may have taken it meanwhile, for the old set.
-  if (isNews && !isRaised(out)) raiseMarker(out, gid)
+  if (isNews && !isRaised(out)) raiseMarker(out, gid, kind)
   completeLinks(out, installedNames)
-  return isNews ? { kind: 'installed', notAfter: facts.notAfter } : { kind: 'unchanged' }
+  return isNews
 }
 
 /** True when services get these very bytes already, from plain files: nothing to tell them. */
 function showsAlready(out: string, files: Files): boolean {
   const now = shown(out)
-  const wanted = new Map([...files, ['cert.pem', files.get('fullchain.pem')] as const])
+  const wanted = new Map([['cert.pem', files.get('fullchain.pem')] as const, ...files])
   return installedNames.every((name) => wanted.get(name)?.equals(now.get(name) ?? Buffer.alloc(0)) === true)
 }
 

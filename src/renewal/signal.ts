@@ -5,22 +5,26 @@
 import * as fs from 'node:fs'
 import { hasCode, NixacmeError, systemWord, writeError } from '../errors.ts'
 import { lstatIfThere, orAbsent, under, writeAtomically } from '../fs.ts'
+import { markerName, takenMarkerName } from '../job/paths.ts'
 
-const markerName = 'renewed'
-/** The marker while its hook runs, and after a hook that failed. */
-const takenName = '.renewed.taken'
 const markerMode = 0o640
 
+/** What was installed: a certificate of the CA, or a self-signed one to start with. */
+export type Kind = 'acme' | 'selfsigned'
+
+/** The marker's content. The module's markers are empty, and so are ours for what its markers stand for. */
+const contents: Record<Kind, string> = { acme: '', selfsigned: 'selfsigned\n' }
+
 /** Raises the marker in `out/`, over one that is up, whoever put it there. Throws the system's error. */
-export const raiseMarker = (out: string, gid: number | undefined): void =>
-  writeAtomically(under(out, markerName), '', { mode: markerMode, gid })
+export const raiseMarker = (out: string, gid: number | undefined, kind: Kind = 'acme'): void =>
+  writeAtomically(under(out, markerName), contents[kind], { mode: markerMode, gid })
 
 /** True when the marker is up and nobody has taken it. */
 export const isRaised = (out: string): boolean => lstatIfThere(under(out, markerName)) !== undefined
 
 /** True when there is something to tell. */
 export const isPending = (out: string): boolean =>
-  [markerName, takenName].some((name) => lstatIfThere(under(out, name)) !== undefined)
+  [markerName, takenMarkerName].some((name) => lstatIfThere(under(out, name)) !== undefined)
 
 /** A folder held open: `path` leads to it, whatever its names lead to by now. */
 export interface OpenFolder {
@@ -30,7 +34,7 @@ export interface OpenFolder {
   close(): void
 }
 
-const { O_RDONLY, O_DIRECTORY, O_NOFOLLOW } = fs.constants
+const { O_RDONLY, O_DIRECTORY, O_NOFOLLOW, O_NONBLOCK } = fs.constants
 
 /**
  * Opens `<state>/<cert>`. The state root may be a link (its parent is root's), the folder in it may not. Undefined when
@@ -54,21 +58,43 @@ export function openOut(state: string, cert: string): OpenFolder | undefined {
   })
 }
 
-/** Takes the marker aside. False when there is nothing to tell. Throws `permission` or `write`. */
-export function takeMarker(out: OpenFolder): boolean {
+/** Takes the marker aside. Undefined when there is nothing to tell. Throws `permission` or `write`. */
+export function takeMarker(out: OpenFolder): Kind | undefined {
+  const taken = under(out.path, takenMarkerName)
   try {
-    const fresh = orAbsent(() => fs.renameSync(under(out.path, markerName), under(out.path, takenName)) ?? true)
-    return fresh ?? lstatIfThere(under(out.path, takenName)) !== undefined
+    const fresh = orAbsent(() => fs.renameSync(under(out.path, markerName), taken) ?? true)
+    return fresh || lstatIfThere(taken) ? kindOf(taken) : undefined
   } catch (e) {
     throw writeError(under(out.name, markerName), e)
+  }
+}
+
+/**
+ * What a marker says. User acme may have put anything there: no link is followed, nothing is waited for, no more is read
+ * than there can be, and whatever is not exactly ours is the module's kind.
+ */
+function kindOf(path: string): Kind {
+  const longest = contents.selfsigned.length
+  let fd: number | undefined
+  try {
+    fd = fs.openSync(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK)
+    const s = fs.fstatSync(fd)
+    if (!s.isFile() || s.nlink !== 1 || s.size !== longest) return 'acme'
+    const bytes = Buffer.alloc(longest)
+    fs.readSync(fd, bytes, 0, longest, 0)
+    return bytes.toString('latin1') === contents.selfsigned ? 'selfsigned' : 'acme'
+  } catch {
+    return 'acme'
+  } finally {
+    if (fd !== undefined) fs.closeSync(fd)
   }
 }
 
 /** All was told. A marker raised meanwhile stays for the next time. */
 export function dropMarker(out: OpenFolder): void {
   try {
-    orAbsent(() => fs.unlinkSync(under(out.path, takenName)))
+    orAbsent(() => fs.unlinkSync(under(out.path, takenMarkerName)))
   } catch (e) {
-    throw writeError(under(out.name, takenName), e)
+    throw writeError(under(out.name, takenMarkerName), e)
   }
 }

@@ -99,6 +99,17 @@ test("the text of a hook is in nobody's list of processes", async (t) => {
   assert.doesNotMatch(world.log().join('\n'), /token-in-a-hook/)
 })
 
+test('hook and reloads come for a self-signed certificate, too, and are told that it is one', async (t) => {
+  const world = aWorld(t, { postRun: 'echo "$NIXACME_KIND" >> $DIR/log', reloadServices: ['nginx.service'] })
+  raiseMarker(world.out, undefined, 'selfsigned')
+  assert.equal((await postRun(world)).status, 0)
+  assert.deepEqual(world.log(), ['selfsigned', 'systemctl --no-block try-reload-or-restart -- nginx.service'])
+  raiseMarker(world.out, undefined)
+  assert.equal((await postRun(world)).status, 0)
+  assert.equal(world.log()[2], 'acme')
+  assert.ok(!isPending(world.out))
+})
+
 for (const [what, script, lines] of [
   [
     'many lines, quotes and here-documents',

@@ -3,13 +3,15 @@ import assert from 'node:assert/strict'
 import * as fs from 'node:fs'
 import { join } from 'node:path'
 import test, { before } from 'node:test'
+import { issuePreliminary, makeLocalCa, type PreliminarySet } from '../../src/certificate/local-ca.ts'
 import { NixacmeError } from '../../src/errors.ts'
-import { compare } from '../../src/renewal/install.ts'
+import { compare, installPreliminary } from '../../src/renewal/install.ts'
+import { readInstalled } from '../../src/renewal/installed.ts'
 import type { StoredSet } from '../../src/renewal/state.ts'
 import { assemble, day, foreignIssuer, foreignKey, makeSet, truncate } from '../support/certificates.ts'
 import { temporaryDir } from '../support/process.ts'
 import { assertInstalled } from './support/assert-installed.ts'
-import { installIn, layPlain, makeWorld, names, snapshot, type World } from './support/world.ts'
+import { installIn, layPlain, makeWorld, names, seen, snapshot, storedOf, type World } from './support/world.ts'
 
 let a: StoredSet
 let c: StoredSet
@@ -60,6 +62,72 @@ test('an installed set gives way when it has expired, lacks a name, or is older 
     assert.equal(installIn(world, short, { now }).kind, 'installed', why)
     assertInstalled(world, short)
   }
+})
+
+const layPreliminary = async ({ paths, gid }: World): Promise<PreliminarySet> => {
+  const set = await issuePreliminary(await makeLocalCa(new Date()), names, new Date())
+  assert.ok(installPreliminary(paths.out, set, gid))
+  return set
+}
+
+const markerIn = ({ paths: { out } }: World): string => fs.readFileSync(join(out, 'renewed'), 'utf8')
+
+test('a real certificate always replaces a self-signed one, backdated, ending sooner, in whichever run', async (t) => {
+  const now = Date.now()
+  const backdated = { notBefore: new Date(now - day / 24), notAfter: new Date(now + 6 * day) }
+  for (const fresh of [true, false])
+    for (const real of [await makeSet({ names, ...backdated }), a, await makeSet({ names: ['x.test'] })]) {
+      const world = aWorld(t)
+      await layPreliminary(world)
+      assert.equal(markerIn(world), 'selfsigned\n')
+      assert.equal(installIn(world, real, { fresh }).kind, 'installed')
+      assertInstalled(world, real)
+      assert.equal(markerIn(world), '')
+    }
+})
+
+test('a self-signed one that the NixOS module laid gives way, too', async (t) => {
+  const world = aWorld(t)
+  const ca = await makeLocalCa(new Date())
+  layPlain(world, storedOf(await issuePreliminary(ca, names, new Date())))
+  const { out } = world.paths
+  fs.unlinkSync(join(out, 'cert.pem'))
+  fs.writeFileSync(
+    join(out, 'cert.pem'),
+    fs.readFileSync(join(out, 'fullchain.pem'), 'utf8').split(/(?<=END CERT.*\n)/)[0] ?? '',
+  )
+  assert.equal(readInstalled(out).kind, 'whole')
+  assert.equal(installIn(world, a).kind, 'installed')
+  assertInstalled(world, a)
+})
+
+test('a self-signed one never replaces a real one, even one that is torn or expired', async (t) => {
+  const set = await issuePreliminary(await makeLocalCa(new Date()), names, new Date())
+  const expired = await makeSet({
+    names,
+    notBefore: new Date(Date.now() - 2 * day),
+    notAfter: new Date(Date.now() - day),
+  })
+  for (const [lay, real] of [
+    [installIn, c],
+    [installIn, expired],
+    [layPlain, c],
+    [layPlain, expired],
+    [layPlain, await foreignKey(c)],
+  ] as const) {
+    const world = aWorld(t)
+    lay(world, real)
+    const before = snapshot(world.roots.state)
+    assert.equal(installPreliminary(world.paths.out, set, undefined), undefined)
+    assert.deepEqual(snapshot(world.roots.state), before)
+  }
+})
+
+test('one self-signed set replaces another', async (t) => {
+  const world = aWorld(t)
+  await layPreliminary(world)
+  const second = await layPreliminary(world)
+  assert.deepEqual(seen(world, { second: storedOf(second) }), { current: 'second', full: 'second', names: 'second' })
 })
 
 for (const [what, words, spoil] of [

@@ -6,7 +6,8 @@ import { availableParallelism, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import test, { after, before } from 'node:test'
 import { Worker } from 'node:worker_threads'
-import { compare, installedNames } from '../../src/renewal/install.ts'
+import { issuePreliminary, makeLocalCa, type PreliminarySet } from '../../src/certificate/local-ca.ts'
+import { compare, installedNames, installPreliminary } from '../../src/renewal/install.ts'
 import { dropMarker, isPending, openOut, takeMarker } from '../../src/renewal/signal.ts'
 import { readState, type StoredSet } from '../../src/renewal/state.ts'
 import { day, makeSet } from '../support/certificates.ts'
@@ -24,6 +25,7 @@ import {
   names,
   putIn,
   seen,
+  storedOf,
   temporaries,
   type World,
 } from './support/world.ts'
@@ -66,6 +68,13 @@ const scenarios: Scenario[] = [
     storedBefore: false,
     gid: undefined,
   },
+  {
+    name: 'first certificate in place of a self-signed one',
+    prepare: ({ paths, gid }) => assert.ok(installPreliminary(paths.out, preliminary, gid)),
+    shownBefore: true,
+    storedBefore: false,
+    gid: undefined,
+  },
 ]
 
 let driver: string
@@ -73,9 +82,11 @@ let reader: string
 let oldest: StoredSet
 let older: StoredSet
 let newer: StoredSet
+let preliminary: PreliminarySet
 
 before(async () => {
   const from = (days: number) => ({ names, notBefore: new Date(Date.now() - days * day) })
+  preliminary = await issuePreliminary(await makeLocalCa(new Date()), names, new Date())
   ;[driver, reader, oldest, older, newer] = await Promise.all([
     bundle('install-driver', scratch),
     bundle('reader', scratch),
@@ -113,7 +124,7 @@ function tellAll({ roots }: World): number {
 
 /** What must hold at every moment. */
 function assertWhole(world: World, { shownBefore, storedBefore }: Scenario): void {
-  const { current, full, names: byName } = seen(world, { older, newer })
+  const { current, full, names: byName } = seen(world, { older, newer, preliminary: storedOf(preliminary) })
   if (shownBefore) {
     assert.ok(full && byName, 'a name is missing')
     for (const name of installedNames) statSync(join(world.paths.out, name))

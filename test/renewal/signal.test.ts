@@ -1,5 +1,6 @@
 // The marker between the run that installs and the one that runs the hook, and the folder that root opens for it.
 import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
 import * as fs from 'node:fs'
 import { join } from 'node:path'
 import test from 'node:test'
@@ -68,6 +69,40 @@ test("a marker that is up already, whatever its mode, is ours and of the contrac
   raiseMarker(out, undefined)
   assert.equal(fs.statSync(join(out, 'renewed')).mode & 0o7777, 0o640)
 })
+
+test('the marker tells its kind, whichever run takes it; the last one raised counts', (t) => {
+  const { state, out } = aFolder(t)
+  const folder = opened(t, state)
+  raiseMarker(out, undefined, 'selfsigned')
+  assert.deepEqual([takeMarker(folder), takeMarker(folder)], ['selfsigned', 'selfsigned'])
+  raiseMarker(out, undefined)
+  assert.equal(takeMarker(folder), 'acme')
+  raiseMarker(out, undefined, 'acme')
+  raiseMarker(out, undefined, 'selfsigned')
+  assert.equal(takeMarker(folder), 'selfsigned')
+})
+
+for (const [what, lay] of [
+  ['empty, as the module has it', (path: string) => fs.writeFileSync(path, '')],
+  ['with other words', (path: string) => fs.writeFileSync(path, 'selfsigned?')],
+  ['with more words', (path: string) => fs.writeFileSync(path, 'selfsigned\nand more')],
+  [
+    'a link to one that says so',
+    (path: string) => {
+      fs.writeFileSync(`${path}.elsewhere`, 'selfsigned\n')
+      fs.symlinkSync(`${path}.elsewhere`, path)
+    },
+  ],
+  ['a dangling link', (path: string) => fs.symlinkSync('/nowhere', path)],
+  ['a folder', (path: string) => fs.mkdirSync(path)],
+  ['a pipe that nobody writes to', (path: string) => execFileSync('mkfifo', [path])],
+  ['a file that may not be read', (path: string) => fs.writeFileSync(path, 'selfsigned', { mode: 0 })],
+] as const)
+  test(`a marker ${what} is one of a certificate of the CA, and nobody waits for it`, (t) => {
+    const { state, out } = aFolder(t)
+    lay(join(out, 'renewed'))
+    assert.equal(takeMarker(opened(t, state)), 'acme')
+  })
 
 test('dropping a marker that is gone is no fault', (t) => {
   const { state } = aFolder(t)

@@ -1,6 +1,8 @@
 // One certificate's folders for the tests of store and install, and the sets that are put there.
 import * as fs from 'node:fs'
 import { dirname, join } from 'node:path'
+import type { PreliminarySet } from '../../../src/certificate/local-ca.ts'
+import { readLeaf } from '../../../src/certificate/read.ts'
 import { type CertPaths, certPaths, type Roots } from '../../../src/job/paths.ts'
 import { type InstallOptions, type InstallOutcome, install, installedNames } from '../../../src/renewal/install.ts'
 import type { StoredSet } from '../../../src/renewal/state.ts'
@@ -62,8 +64,20 @@ export function layPlain({ paths: { out }, gid }: World, set: StoredSet): void {
   fs.symlinkSync('fullchain.pem', join(out, 'cert.pem'))
 }
 
+/** A self-signed set in the shape of a stored one. */
+export const storedOf = ({ key, leaf, ca }: PreliminarySet): StoredSet => ({
+  key,
+  chain: [leaf, ca],
+  fullchain: leaf + ca,
+  issuers: ca,
+})
+
+/** `cert.pem` is a link to the chain, but in a self-signed set a file with the leaf (contract 1.6). */
+const certOf = ({ chain: [leaf = ''], fullchain }: StoredSet): string =>
+  readLeaf(leaf).facts.preliminary ? leaf : fullchain
+
 const contentOf = (set: StoredSet): string =>
-  JSON.stringify([set.key, set.fullchain, set.issuers, set.fullchain, set.key + set.fullchain])
+  JSON.stringify([set.key, set.fullchain, set.issuers, certOf(set), set.key + set.fullchain])
 
 const readAll = (dir: string): string =>
   JSON.stringify(installedNames.map((name) => fs.readFileSync(join(dir, name), 'utf8')))
