@@ -115,6 +115,12 @@ export function tryFolder(path: string): Held | undefined {
   return taken && { path, release: () => fs.closeSync(taken.fd) }
 }
 
+/** Locks a file that exists, its text untouched, or undefined when somebody else has it. */
+export function tryFile(path: string): Held | undefined {
+  const taken = take(path, O_RDONLY)
+  return taken && { path, release: () => fs.closeSync(taken.fd) }
+}
+
 /** Who holds a slot, or undefined where its file does not say (yet). */
 export function readHolder(path: string): Holder | undefined {
   const [cert, pid, since] = (orAbsent(() => fs.readFileSync(path, 'utf8')) ?? '').trim().split(' ')

@@ -16,6 +16,7 @@ export function makeJob(options: JobOptions = {}, lock: Partial<Job['lock']> = {
     lockPolicy: 'home',
     lockTimeout: null,
     useRoot: true,
+    preliminarySelfsigned: true,
     warnings: [],
     ...options,
     certs: [certConfig({ validMinDays: 30, ...options, name })],

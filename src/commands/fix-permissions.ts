@@ -1,0 +1,145 @@
+// Brings owner, group and mode of the state in order (contract 1.6, 1.9: acme-fixperms): after a copy by root, a change of
+// a certificate's `group`, a restored backup. Silent where all is right. The unit runs it as user acme without any
+// privilege: owners are systemd's matter there, and files of others are told. Root, by hand or in apply, mends those too.
+import { NixacmeError, writeError } from '../errors.ts'
+import { under } from '../fs.ts'
+import type { Job } from '../job/job.ts'
+import { holdRoot, type Inode, letGo } from '../renewal/inode.ts'
+import { Findings, mend, mendBelow, mendFolder, type Rule, type Walker } from '../renewal/ownership.ts'
+import { groupId, systemUser } from '../system-users.ts'
+import { interruptedError } from '../wait.ts'
+import { type Context, findJobs, sayFaults } from './context.ts'
+import { acmeUser, findAcmeUser, ownerFinder } from './owner.ts'
+
+/** Whose the files are to be: group undefined, as it is. */
+interface Owner {
+  readonly uid: number
+  readonly gid: number | undefined
+}
+
+/**
+ * The command. Gives the status of the first job that cannot be read, or certificate whose files cannot be mended; what
+ * the system refuses is a warning. Throws `later` (75) when a signal comes, `config` (78) when there is no user acme.
+ */
+export async function fixPermissions(context: Context): Promise<number> {
+  const { host, roots } = context
+  const found = await findJobs(context, 'all')
+  let status = sayFaults(found, context)
+  const [first] = found.jobs
+  if (!first) return status
+  const owner = await ownerOf(first, context)
+  const groupOf = groupFinder(owner, context)
+  const walker: Walker = { findings: new Findings(), self: host.identity }
+  const open: (Inode | undefined)[] = []
+  const keep = (inode: Inode | undefined): Inode | undefined => {
+    open.push(inode)
+    return inode
+  }
+  try {
+    const state = keep(holdRoot(roots.state))
+    if (!state) return status
+    mend(state, shared(owner), walker)
+    const lego = keep(mendFolder(state, '.lego', shared(owner), walker))
+    if (lego) mendAccounts(lego, owner, walker)
+    mendTree(state, '.minica', [{ ...owner, folder: 0o750, file: 0o600 }, closed(owner)], walker)
+    for (const job of found.jobs) {
+      // Between two certificates a signal is heard.
+      await new Promise(setImmediate)
+      if (host.interrupted.aborted) throw interruptedError(host.interrupted)
+      status = (await mendCertificate(job, [state, lego], groupOf, walker, context)) || status
+    }
+  } catch (e) {
+    throw e instanceof NixacmeError ? e : writeError(roots.state, e)
+  } finally {
+    for (const inode of open) letGo(inode)
+    tellFindings(walker.findings, context)
+  }
+  return status
+}
+
+/** The folders that all certificates share: everybody may look. */
+const shared = (owner: Owner): Rule => ({ ...owner, folder: 0o755, file: 0o640 })
+
+/** Nobody but the owner: `u=rwX,g=,o=`. */
+const closed = ({ uid }: Owner): Rule => ({ uid, gid: undefined, folder: 0o700, file: 0o600 })
+
+/** Mends a folder and all below it: the first rule for itself, the others for what is in it. */
+function mendTree(parent: Inode, name: string, [own, ...rules]: readonly [Rule, ...Rule[]], walker: Walker): void {
+  const folder = mendFolder(parent, name, own, walker)
+  if (!folder) return
+  const [next = own, ...more] = rules
+  try {
+    mendBelow(folder, [next, ...more], walker)
+  } finally {
+    letGo(folder)
+  }
+}
+
+/** The folders of the accounts let in a group (that of the unit started last, contract 1.6), what is in them nobody. */
+const mendAccounts = (lego: Inode, owner: Owner, walker: Walker): void =>
+  mendTree(lego, 'accounts', [shared(owner), { ...closed(owner), folder: 0o750 }, closed(owner)], walker)
+
+/** Mends both folders of a certificate. Gives the status of what hinders it, once it is said. */
+async function mendCertificate(
+  job: Job,
+  parents: readonly (Inode | undefined)[],
+  groupOf: (job: Job) => Promise<Owner>,
+  walker: Walker,
+  { log, roots }: Context,
+): Promise<number> {
+  try {
+    const rule: Rule = { ...(await groupOf(job)), folder: 0o750, file: 0o640 }
+    for (const parent of parents) if (parent) mendTree(parent, job.cert, [rule], walker)
+    return 0
+  } catch (e) {
+    const fault = writeError(under(roots.state, job.cert), e)
+    log.about(job.cert).error(fault.message, fault.hints)
+    return fault.exitStatus
+  }
+}
+
+/** Who does the work: user acme, root under `useRoot`, or a user with a state of his own. */
+async function ownerOf(job: Job, { host }: Context): Promise<Owner> {
+  const { uid } = host.identity
+  if (uid === 0) return job.useRoot ? { uid: 0, gid: undefined } : findAcmeUser()
+  const acme = await systemUser(acmeUser)
+  return acme?.uid === uid ? acme : { uid, gid: undefined }
+}
+
+/** The owner of a certificate's files. Throws `config` (78) for a group that the system does not know. */
+function groupFinder(owner: Owner, { host, log }: Context): (job: Job) => Promise<Owner> {
+  const { uid } = host.identity
+  // The right to give files to any group: it is tried, not asked for.
+  const mayGive = uid === 0 || owner.gid !== undefined
+  const known = new Map<string, Promise<number | undefined>>()
+  const lookUp = ownerFinder(host)
+  return async (job) => {
+    if (!mayGive) {
+      const { gid, fault } = await lookUp(job)
+      if (fault) log.about(job.cert).warning(`${fault.message}, ignoring`, fault.hints)
+      return { uid: owner.uid, gid }
+    }
+    const gid = await (known.get(job.group) ?? known.set(job.group, groupId(job.group)).get(job.group))
+    if (gid !== undefined) return { uid: owner.uid, gid }
+    throw new NixacmeError('config', `the group '${job.group}' does not exist`, {
+      hints: [`make it ('groupadd --system ${job.group}') or set 'group' to one that exists`],
+    })
+  }
+}
+
+const files = (count: number): string => (count === 1 ? '1 file or folder' : `${count} files and folders`)
+
+function tellFindings({ mended, odd, refused }: Findings, { log, host, roots }: Context): void {
+  if (odd.count > 0) {
+    log.warning(`left ${files(odd.count)} in '${roots.state}' alone, such as ${odd.first}`, [
+      'what is not a plain file or folder of its own does not belong there: look at it, and remove it',
+    ])
+  }
+  if (refused.count > 0) {
+    log.warning(
+      `not allowed to mend ${files(refused.count)} in '${roots.state}', such as '${refused.first}', ignoring`,
+      [host.identity.uid === 0 ? 'is it immutable (lsattr), or on a file system without owners?' : 'run as root'],
+    )
+  }
+  if (mended > 0) log.notice(`mended owner, group or mode of ${files(mended)} in '${roots.state}'`)
+}
