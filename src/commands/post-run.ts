@@ -1,6 +1,7 @@
 // After an installation: the operator's hook, then the reloads, then the marker goes. The unit's ExecStartPost, as root;
 // after a run by hand or from cron, part of that run.
 import { existsSync } from 'node:fs'
+import { userInfo } from 'node:os'
 import { join } from 'node:path'
 import { NixacmeError } from '../errors.ts'
 import type { Job } from '../job/job.ts'
@@ -28,10 +29,20 @@ export async function postRun(cert: string, context: Context): Promise<number> {
   return 0
 }
 
+/** The home of the user that this process runs as, whatever HOME says; undefined when the system does not know him. */
+function ownHome(): string | undefined {
+  try {
+    return userInfo().homedir
+  } catch {
+    return undefined
+  }
+}
+
 /** The environment of a hook, as nixacme(1) promises it; nothing else of ours is passed on. Undefined: left out. */
 const hookEnvironment = (job: Job, kind: Kind, state: string, env: Context['host']['env']) => ({
   PATH: env['PATH'] ?? '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
-  HOME: env['HOME'],
+  // In a unit HOME is that of user acme, who could leave there what root's programs would read.
+  HOME: ownHome(),
   LANG: env['LANG'],
   NIXACME_CERT: job.cert,
   NIXACME_DOMAIN: job.domain,

@@ -1,6 +1,7 @@
 // `nixacme post-run`: the hook and the reloads of a new certificate, run at least once, as root promises them.
 import assert from 'node:assert/strict'
 import * as fs from 'node:fs'
+import { userInfo } from 'node:os'
 import { join } from 'node:path'
 import { describe, type TestContext, test } from 'node:test'
 import type { CertConfig } from '../../src/config/config.ts'
@@ -49,7 +50,12 @@ function aWorld(t: Pick<TestContext, 'after'>, change: Partial<CertConfig>): Wor
     setJob,
     args: ['--state-dir', state, '--jobs-dir', jobs, '--runtime-dir', join(dir, 'run'), 'post-run', cert],
     options: {
-      env: { PATH: `${commands}:${process.env['PATH']}`, HOME: '/', LANG: 'C.UTF-8', SECRET: 'not for hooks' },
+      env: {
+        PATH: `${commands}:${process.env['PATH']}`,
+        HOME: '/var/lib/acme',
+        LANG: 'C.UTF-8',
+        SECRET: 'not for hooks',
+      },
     },
     log: () => (fs.existsSync(join(dir, 'log')) ? fs.readFileSync(join(dir, 'log'), 'utf8').trim().split('\n') : []),
   }
@@ -70,7 +76,7 @@ test('the hook runs in out/, with the documented environment and no other', asyn
   assert.deepEqual(
     Object.entries(env).filter(([name]) => !shells.includes(name)),
     Object.entries({
-      HOME: '/',
+      HOME: userInfo().homedir,
       LANG: 'C.UTF-8',
       NIXACME_CERT: cert,
       NIXACME_DIRECTORY: world.out,
