@@ -52,6 +52,20 @@ function assertName({ name, raw, options, faulty }: Candidate, findings: Finding
   }
 }
 
+/** The self-signed unit of one certificate has the name of another's own unit. */
+export function assertUnitNames(certs: readonly Candidate[], findings: Findings): void {
+  const names = new Set(certs.map(({ name }) => name))
+  for (const { name, raw } of certs) {
+    const other = name.startsWith('selfsigned-') ? name.slice('selfsigned-'.length) : undefined
+    if (other !== undefined && names.has(other))
+      findings.fault(
+        raw.place,
+        `'${name}' cannot be a certificate's name beside '${other}': 'acme-${name}.service' is that one's self-signed unit`,
+        "choose another name, and say with 'domain' what the certificate is for",
+      )
+  }
+}
+
 /** Where an effective value was written: in the certificate, else in defaults. */
 function effectivePlace({ raw, defaults }: Candidate, key: string, inner: readonly number[] = []): Place {
   return placeOf(raw.options.has(key) || !defaults.options.has(key) ? raw : defaults, key, inner)

@@ -26,6 +26,14 @@ export interface CertConfig {
   readonly reloadServices: readonly string[]
   /** Absolute paths of PEM files with further roots to trust for the CA's own HTTPS. */
   readonly caCertificates: readonly string[]
+  /** When the timer starts the renewal: a calendar expression of systemd.time(7). */
+  readonly renewInterval: string
+  /** Random delay of the timer: a time span of systemd.time(7). */
+  readonly renewJitter: string
+  /** Absolute path of a file of variables, or null. */
+  readonly environmentFile: string | null
+  /** Absolute paths by variable, which ends in _FILE or _PATH. */
+  readonly credentialFiles: Readonly<Record<string, string>>
   /** These feed the hashes only; other values are refused until their work is there. */
   readonly dnsProvider: string | null
   readonly ocspMustStaple: boolean
@@ -49,6 +57,7 @@ export interface Config {
   /** Seconds to wait for a slot, or null: as long as it takes. */
   readonly lockTimeout: number | null
   readonly useRoot: boolean
+  readonly preliminarySelfsigned: boolean
   /** In byte order of the names. */
   readonly certs: readonly CertConfig[]
   /** What is to be said though the config holds: renamed options, one sentence each. */

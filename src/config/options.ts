@@ -73,31 +73,27 @@ export const inheritable = {
   ),
   enableDebugLogs: option(value.bool, true, 'Accepted without effect: the log always says what is done.'),
   renewInterval: option(
-    value.text(syntax.withoutNul),
+    value.text(syntax.calendar, 'a calendar expression'),
     'daily',
-    'When the timer starts the renewal (systemd.time).',
-    'another time for the timer than daily',
+    'When the timer starts the renewal, as systemd.time(7) has it.',
   ),
   renewJitter: option(
-    value.text(syntax.withoutNul),
+    value.text(syntax.timeSpan, 'a time span'),
     '24h',
-    'Random delay of the timer.',
-    'another delay of the timer than 24h',
+    'Random delay of the timer, the same one each time (systemd.time(7)).',
   ),
   dnsProvider: option(orNull(), null, 'DNS-01: the service that holds the zone.', 'DNS-01'),
   dnsResolver: option(orNull(), null, 'DNS-01: resolver, as host:port, to look up names with.', 'DNS-01'),
   dnsPropagationCheck: option(value.bool, true, 'DNS-01: wait until the record is seen.', 'DNS-01'),
   environmentFile: option(
-    value.nullableText(syntax.absolutePath, 'an absolute path'),
+    value.nullableText(syntax.secretPath, 'an absolute path'),
     null,
-    'DNS-01: file of variables with the credentials.',
-    'DNS-01',
+    'File of variables for the environment of the renewal, read by systemd.',
   ),
   credentialFiles: option(
-    value.pathTable(syntax.absolutePath, syntax.fileVariable),
+    value.pathTable(syntax.secretPath, syntax.fileVariable),
     {},
-    'DNS-01: variables, named …_FILE or …_PATH, each with the file it stands for.',
-    'DNS-01',
+    'Variables, named …_FILE or …_PATH, each with the file that it stands for; systemd hands a copy to the renewal.',
   ),
   listenHTTP: option(orNull(), null, 'HTTP-01: address, as [host]:port, to listen on.', 'a web server of its own'),
   ocspMustStaple: option(value.bool, false, 'Ask for the must-staple extension.', 'must-staple'),
@@ -154,7 +150,11 @@ export const global = {
     'How long to wait for a slot; null: as long as it takes. Not an option of NixOS.',
   ),
   useRoot: option(value.bool, false, 'Whether renewals run as root instead of user acme.'),
-  preliminarySelfsigned: option(value.bool, true, 'Accepted without effect: nothing self-signed is made yet.'),
+  preliminarySelfsigned: option(
+    value.bool,
+    true,
+    'Whether services get a self-signed certificate until the first real one is there.',
+  ),
 } satisfies Options
 
 /** Options of `defaults` that older configs have at the top level (contract 1.1, 2.2): the same types, same meaning. */

@@ -1,7 +1,7 @@
 // Documents → Config: sections checked, old global options moved into defaults, defaults and built-in values filled in.
 import { isDeepStrictEqual } from 'node:util'
 import { byBytes } from '../job/slots.ts'
-import { assertCertificate, assertTerms, type Candidate } from './assertions.ts'
+import { assertCertificate, assertTerms, assertUnitNames, type Candidate } from './assertions.ts'
 import { assertRoots } from './ca-certificates.ts'
 import type { CertConfig, Config } from './config.ts'
 import type { Findings } from './faults.ts'
@@ -36,6 +36,7 @@ export function resolve({ main, documents, sources }: Files, findings: Findings)
   if (documents.every(({ root }) => root !== undefined)) {
     assertTerms(top, merged.certs.size, findings)
     for (const one of candidates) assertCertificate(one, findings)
+    assertUnitNames(candidates, findings)
   }
   findings.throwIfAny(documents.map(({ file }) => file))
   const all = { ...builtInGlobal, ...top.values }
@@ -45,6 +46,7 @@ export function resolve({ main, documents, sources }: Files, findings: Findings)
     lockPolicy: all.lockPolicy,
     lockTimeout: all.lockTimeout === null ? null : (durationSeconds(all.lockTimeout) ?? null),
     useRoot: all.useRoot,
+    preliminarySelfsigned: all.preliminarySelfsigned,
     certs: candidates.map(certConfig),
     warnings: findings.warnings,
   }
@@ -110,6 +112,10 @@ function certConfig({ name, options }: Candidate): CertConfig {
     postRun: options.postRun,
     reloadServices: options.reloadServices,
     caCertificates: options.caCertificates,
+    renewInterval: options.renewInterval,
+    renewJitter: options.renewJitter,
+    environmentFile: options.environmentFile || null,
+    credentialFiles: options.credentialFiles,
     dnsProvider: options.dnsProvider,
     ocspMustStaple: options.ocspMustStaple,
     csr: options.csr,

@@ -51,10 +51,13 @@ export function domain(name: string): Verdict {
   return `'${name}' has ${bytes} bytes, too long for the names of its files: at most ${longestStem}`
 }
 
-/** Names whose folders are somebody else's. */
+/** Names whose folders or units are somebody else's. */
 const taken = new Map([
   ['accounts', "'.lego/accounts' holds the accounts"],
   ['acme-challenge', "'/var/lib/acme/acme-challenge' is where webroots are, open to the web server"],
+  ['fixperms', "'acme-fixperms.service' sets owners and modes"],
+  ['lockfiles', "'acme-lockfiles.service' makes the lock files"],
+  ['selfsigned-ca', "'acme-selfsigned-ca.service' makes the local CA"],
 ])
 
 /** DESIGN section 3: a certificate's name is a file name and a part of unit names. */
@@ -66,7 +69,10 @@ export function certName(name: string): Verdict {
   const odd = /[^A-Za-z0-9.\-_@+]/u.exec(name)
   if (odd) return `'${odd[0]}' may not stand in a certificate's name '${name}': only letters, digits and . - _ @ +`
   if (taken.has(name)) return `'${name}' cannot be a certificate's name: ${taken.get(name)}`
-  if (name.length > 200) return `a certificate's name may have 200 bytes, '${name.slice(0, 40)}…' has ${name.length}`
+  // In the name of a unit, '+' is four characters.
+  const length = name.replaceAll('+', '\\x2b').length
+  if (length > 200)
+    return `a certificate's name may have 200 bytes, each '+' counted as 4: '${name.slice(0, 40)}…' has ${length}`
   return undefined
 }
 
@@ -96,10 +102,18 @@ export function server(url: string): Verdict {
   return `'${url}' is not an https URL (http is possible for this machine only: localhost, 127.0.0.1, [::1])`
 }
 
-/** An absolute path of one line. */
+/** An absolute path of one line. systemd passes over those with '..' (systemd.exec(5)), so they are told here. */
 export function absolutePath(path: string): Verdict {
   if (control.test(path)) return 'a path may not hold control characters'
+  if (path.split('/').includes('..')) return `'${path}' goes up by '..': write where it leads to`
   return path.startsWith('/') ? undefined : `'${path}' is not an absolute path: it must start with '/'`
+}
+
+/** A path that stands in a unit as it is: systemd has no quotes there, and takes that of an environment file for a pattern. */
+export function secretPath(path: string): Verdict {
+  if (/[*?[\]\\]|\s$/.test(path))
+    return `'${path}' cannot be told to systemd: it holds one of * ? [ ] \\ or ends in a space`
+  return absolutePath(path)
 }
 
 /** A group's name as useradd(8) and systemd take it. */
@@ -116,7 +130,7 @@ export const unitName = (name: string): Verdict =>
 
 /** A variable whose value is read from a file (contract 2.2). */
 export const fileVariable = (name: string): Verdict =>
-  /_(FILE|PATH)$/.test(name)
+  /^[A-Za-z_][A-Za-z0-9_]*_(FILE|PATH)$/.test(name)
     ? undefined
     : `only a variable that ends in _FILE or _PATH can name a file, found '${name}'`
 
@@ -124,8 +138,39 @@ export const fileVariable = (name: string): Verdict =>
 export const withoutNul = (text: string): Verdict =>
   text.includes('\0') ? 'expected text without NUL characters' : undefined
 
-const unitSeconds: Record<string, number> = { s: 1, m: 60, h: 3600, d: 86_400 }
+/** An expression for OnCalendar=; systemd itself judges it when it is applied (`systemd-analyze calendar`). */
+export const calendar = (expression: string): Verdict =>
+  /^[A-Za-z0-9*,.:/~+_ -]*[A-Za-z0-9*][A-Za-z0-9*,.:/~+_ -]*$/.test(expression)
+    ? undefined
+    : `'${expression}' is not a calendar expression: expected something like 'daily' or 'Mon..Fri 04:00' (systemd.time(7))`
+
 const longestDuration = 365 * 86_400
+
+const spanUnits: readonly (readonly [names: RegExp, seconds: number])[] = [
+  [/^(us|usec|µs|μs)$/, 1e-6],
+  [/^(ms|msec)$/, 1e-3],
+  [/^(s|sec|seconds?)?$/, 1],
+  [/^(m|min|minutes?)$/, 60],
+  [/^(h|hr|hours?)$/, 3600],
+  [/^(d|days?)$/, 86_400],
+  [/^(w|weeks?)$/, 7 * 86_400],
+  [/^(M|months?)$/, 30.44 * 86_400],
+  [/^(y|years?)$/, 365.25 * 86_400],
+]
+
+const secondsOf = (unit: string): number => spanUnits.find(([names]) => names.test(unit))?.[1] ?? Number.NaN
+
+/** A time span of systemd.time(7), of at most a year: systemd would pass over one that it cannot count. */
+export function timeSpan(span: string): Verdict {
+  const text = span.replace(/^ +/, '')
+  const parts = [...text.matchAll(/(\d+(?:\.\d+)?) *([A-Za-zµμ]*) */gy)]
+  const seconds = parts.reduce((sum, [, number, unit = '']) => sum + Number(number) * secondsOf(unit), 0)
+  if (text === '' || parts.map(([part]) => part).join('') !== text || Number.isNaN(seconds))
+    return `'${span}' is not a time span: expected something like '24h' or '1h 30min'`
+  return seconds > longestDuration ? `'${span}' is longer than a year` : undefined
+}
+
+const unitSeconds: Record<string, number> = { s: 1, m: 60, h: 3600, d: 86_400 }
 
 /** Seconds of `90`, `"90"`, `"90s"`, `"15m"`, `"2h"` or `"1d"`; undefined when it is none, negative or above a year. */
 export function durationSeconds(value: string | number): number | undefined {

@@ -19,6 +19,11 @@ const cases: readonly (readonly [string, string | Files, readonly RegExp[]])[] =
   ['* in a name', oneCert('', '[certs."*.x.test"]\nwebroot = "/w"'), [/:2:8: certs."\*.x.test": '\*' may not stand/]],
   ['../ in a name', oneCert('', '[certs."../x"]\nwebroot = "/w"'), [/may not start with a dot/]],
   ['a name that is no DNS name', oneCert('', '[certs."a_b"]\nwebroot = "/w"'), [/certs.a_b: 'a_b' is not a DNS name/]],
+  [
+    "a name whose unit is another's self-signed one",
+    oneCert('', '[certs."selfsigned-x.test"]\nwebroot = "/w"'),
+    [/:2:8: certs."selfsigned-x.test": .* beside 'x.test': 'acme-selfsigned-x.test.service' is that one's/],
+  ],
   ['an IP address as name', oneCert('', '[certs."192.0.2.1"]\nwebroot = "/w"'), [/not supported yet: .* IP addr/]],
   ['no challenge', oneCert('webroot = ""'), [/:5:8: certs."x.test": exactly one of .* is required, found none/]],
   [
@@ -78,7 +83,7 @@ const cases: readonly (readonly [string, string | Files, readonly RegExp[]])[] =
   [
     'an old name that contradicts the new',
     oneCert('credentialsFile = "/a"\nenvironmentFile = "/b"'),
-    [/:6:1: .*'credentialsFile' is the older form of 'environmentFile', which/, /environmentFile: not supported yet/],
+    [/:6:1: .*'credentialsFile' is the older form of 'environmentFile', which/],
   ],
 ]
 

@@ -35,8 +35,6 @@ const missing: Record<string, unknown> = {
   dnsProvider: 'rfc2136',
   dnsResolver: '192.0.2.1:53',
   dnsPropagationCheck: false,
-  environmentFile: '/etc/secret',
-  credentialFiles: { X_FILE: '/etc/secret' },
   listenHTTP: ':80',
   s3Bucket: 'bucket',
   ocspMustStaple: true,
@@ -46,8 +44,6 @@ const missing: Record<string, unknown> = {
   extraLegoFlags: ['--x'],
   extraLegoRunFlags: ['--x'],
   extraLegoRenewFlags: ['--x'],
-  renewInterval: 'weekly',
-  renewJitter: '1h',
 }
 
 test('the options that are not there yet are exactly these', () => {
@@ -94,6 +90,11 @@ for (const [line, sentence] of [
   ['domain = "192.0.2.7"', /domain: not supported yet: certificates for IP addresses/],
   ['credentialFiles = { TOKEN = "/x" }', /credentialFiles.TOKEN: only a variable that ends in _FILE or _PATH/],
   ['credentialFiles = { TOKEN_FILE = "x" }', /credentialFiles.TOKEN_FILE: 'x' is not an absolute path/],
+  ['environmentFile = "x"', /environmentFile: 'x' is not an absolute path/],
+  ['renewInterval = ""', /renewInterval: '' is not a calendar expression: expected something like 'daily'/],
+  ['renewInterval = "daily\\nUser=root"', /User=root' is not a calendar expression/],
+  ['renewJitter = "soon"', /renewJitter: 'soon' is not a time span: expected something like '24h'/],
+  ['renewJitter = 5', /renewJitter: expected a time span, found the number 5/],
   ['caCertificates = ["ca.pem"]', /caCertificates\[0\]: 'ca.pem' is not an absolute path/],
 ] as const)
   test(`${line} is refused`, () => {

@@ -16,6 +16,7 @@ test('everything but the webroot has a default', () => {
     lockPolicy: 'home',
     lockTimeout: null,
     useRoot: false,
+    preliminarySelfsigned: true,
     warnings: [],
   })
   assert.deepEqual(onlyCert(config), {
@@ -31,6 +32,10 @@ test('everything but the webroot has a default', () => {
     postRun: '',
     reloadServices: [],
     caCertificates: [],
+    renewInterval: 'daily',
+    renewJitter: '24h',
+    environmentFile: null,
+    credentialFiles: {},
     dnsProvider: null,
     ocspMustStaple: false,
     csr: null,
@@ -94,6 +99,30 @@ test('defaults reach the certificates that inherit, validMinDays among them', ()
   ])
 })
 
+test('times and credentials reach the certificates, and a table of a certificate replaces that of defaults', () => {
+  const { certs } = load(`
+acceptTerms = true
+[defaults]
+webroot = "/w"
+renewInterval = "weekly"
+renewJitter = "1h"
+environmentFile = "/etc/env"
+credentialFiles = { A_FILE = "/etc/a" }
+[certs."a.test"]
+[certs."b.test"]
+renewInterval = "Mon..Fri 04:00"
+environmentFile = ""
+credentialFiles = { B_PATH = "/etc/b" }`)
+  const shown = certs.map((c) => [c.renewInterval, c.renewJitter, c.environmentFile, c.credentialFiles])
+  assert.deepEqual(shown, [
+    ['weekly', '1h', '/etc/env', { A_FILE: '/etc/a' }],
+    ['Mon..Fri 04:00', '1h', null, { B_PATH: '/etc/b' }],
+  ])
+})
+
+test('the only certificate of its name may begin like a self-signed unit', () =>
+  assert.equal(onlyCert(load(oneCert('').replace('"x.test"', '"selfsigned-x.test"'))).name, 'selfsigned-x.test'))
+
 test('certificates stand in byte order of their names', () => {
   const names = ['b.example', 'Z.example', 'a-b.example', '10.example', '9.example', 'a.example', 'a.b.example']
   const text = names.map((name) => `[certs."${name}"]\n`).join('')
@@ -108,12 +137,13 @@ test('the old global options are defaults of every certificate', () => {
 email = "a@x.test"
 server = "https://acme.test/dir"
 validMinDays = 30
-renewInterval = "daily"
+renewInterval = "weekly"
 enableDebugLogs = false
 [certs."x.test"]
 webroot = "/w"`
   const cert = onlyCert(load(old))
   assert.deepEqual([cert.email, cert.server, cert.validMinDays], ['a@x.test', 'https://acme.test/dir', 30])
+  assert.equal(cert.renewInterval, 'weekly')
 })
 
 test('the old global server may stand beside the same one in defaults', () => {
