@@ -1,6 +1,6 @@
 // The command line: options and arguments become typed settings here.
+import { resolve } from 'node:path'
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
-import { apply } from './commands/apply.ts'
 import { workAsAcme } from './commands/as-acme.ts'
 import type { Context, Wanted } from './commands/context.ts'
 import { contextFor, type GlobalOptions } from './commands/globals.ts'
@@ -113,12 +113,42 @@ export function buildProgram(host: Host, finish: (status: number) => void): Comm
 
   program
     .command('apply')
-    .summary('compile the config into jobs')
-    .description('Compiles the config into jobs, shows what changes, and writes it.')
+    .summary('make the machine what the config says')
+    .description('Compiles the config into jobs and units, shows what changes, writes it, and tells systemd.')
     .addOption(new Option('--dry-run', 'show the changes, write nothing'))
+    .addOption(new Option('--root <dir>', 'write into an image or package instead of the machine'))
+    .addOption(new Option('--no-systemctl', 'write the units, and leave it to others to load and start them'))
     .action(
-      run(async (context, options: { dryRun?: true }) => {
-        return apply({ dryRun: options.dryRun === true }, context)
+      run(async (context, options: { dryRun?: true; root?: string; systemctl: boolean }) => {
+        const { apply } = await import('./commands/apply.ts')
+        const root = options.root === undefined ? undefined : resolve(options.root)
+        return apply({ dryRun: options.dryRun === true, root, systemctl: options.systemctl }, context)
+      }),
+    )
+
+  program
+    .command('units')
+    .summary('print the units')
+    .description('Prints the units and the files beside them that apply would write.')
+    .addOption(new Option('--out <dir>', 'write them below this folder instead'))
+    .action(
+      run(async (context, options: { out?: string }) => {
+        const { units } = await import('./commands/units.ts')
+        return units(options.out, context)
+      }),
+    )
+
+  program
+    .command('wait')
+    .summary('wait until a certificate is there')
+    .description('Waits until services can use a certificate: with --real, one from the CA.')
+    .argument('<cert>', 'name of the certificate')
+    .addOption(new Option('--real', 'a self-signed one does not do'))
+    .addOption(new Option('--timeout <duration>', 'give up after this long').argParser(seconds).default(300, '5m'))
+    .action(
+      run(async (context, cert: string, options: { real?: true; timeout: number }) => {
+        const { wait } = await import('./commands/wait.ts')
+        return wait(cert, { real: options.real === true, seconds: options.timeout }, context)
       }),
     )
 
@@ -130,6 +160,51 @@ export function buildProgram(host: Host, finish: (status: number) => void): Comm
     .action(
       run(async (context, cert: string) => {
         return postRun(cert, context)
+      }),
+    )
+
+  program
+    .command('selfsign')
+    .summary('make a self-signed certificate until the real one is there')
+    .description('Installs a certificate of the local CA unless a real one, or a fitting self-signed one, is there.')
+    .argument('<cert>', 'name of the certificate')
+    .action(
+      run(async (context, cert: string) => {
+        const { selfsign } = await import('./commands/selfsign.ts')
+        return selfsign(cert, context)
+      }),
+    )
+
+  program
+    .command('selfsign-ca')
+    .summary('make the local CA of self-signed certificates')
+    .description('Makes the local CA that signs preliminary certificates, unless it is there.')
+    .action(
+      run(async (context) => {
+        const { selfsignCa } = await import('./commands/selfsign-ca.ts')
+        return selfsignCa(context)
+      }),
+    )
+
+  program
+    .command('fix-permissions')
+    .summary('bring owners, groups and modes of the state in order')
+    .description('Brings owners, groups and modes of all certificates in order.')
+    .action(
+      run(async (context) => {
+        const { fixPermissions } = await import('./commands/fix-permissions.ts')
+        return fixPermissions(context)
+      }),
+    )
+
+  program
+    .command('lock-files')
+    .summary('make the lock files')
+    .description('Makes the lock files of the slots, and removes those of slots that are no more.')
+    .action(
+      run(async (context) => {
+        const { lockFiles } = await import('./commands/lock-files.ts')
+        return lockFiles(context)
       }),
     )
 

@@ -1,0 +1,67 @@
+// What must hold before apply writes its first byte: what systemd would only find out later, one unit at a time.
+import { existsSync, realpathSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Config } from '../config/config.ts'
+import { NixacmeError } from '../errors.ts'
+import { orAbsent } from '../fs.ts'
+import { groupId } from '../system-users.ts'
+import type { SystemControl } from '../systemd/control.ts'
+import { isHidden } from '../systemd/hardening.ts'
+import { isBound, type Program } from '../systemd/service.ts'
+import { acmeUser } from './owner.ts'
+
+/** Throws `config` (78) for the first thing that would keep the units from working. `control`: the systemd that is asked. */
+export async function assertApplicable(
+  config: Config,
+  program: Program,
+  root: string,
+  control: SystemControl | undefined,
+): Promise<void> {
+  assertProgram(program, root)
+  for (const { challenge, caCertificates } of config.certs)
+    for (const path of [challenge.webroot, ...caCertificates]) assertVisible(path)
+  if (!control) return
+  for (const { group } of config.certs) await assertGroup(group)
+  for (const expression of new Set(config.certs.map(({ renewInterval }) => renewInterval)))
+    await assertCalendar(expression, control)
+}
+
+/** Units see neither homes nor temporary folders, and what starts them must be there. */
+function assertProgram({ command }: Program, root: string): void {
+  for (const path of command) {
+    const real = orAbsent(() => realpathSync(join(root, path)))
+    if (!existsSync(join(root, path)))
+      throw new NixacmeError('config', `the units would start '${path}', which is not there in '${root}'`, {
+        hints: ['install Node.js and nixacme in the image, at the paths that they have here'],
+      })
+    const hidden = [path, ...(root === '/' && real !== undefined ? [real] : [])].find(isHidden)
+    if (hidden !== undefined)
+      throw new NixacmeError('config', `the units cannot start '${hidden}': their sandbox hides homes and /tmp`, {
+        hints: ['install Node.js and nixacme for the whole machine, below /usr or /opt, and run that one'],
+      })
+  }
+}
+
+/** Versions of systemd differ in how they read quotes, colons and backslashes in a path that is bound in. */
+function assertVisible(path: string): void {
+  if (!isBound(path) || !/[:"'\\]/.test(path)) return
+  throw new NixacmeError('config', `the units cannot be shown '${path}': it holds one of : " ' \\`, {
+    hints: ['name it without them, or move it out of homes and /tmp, for example to /srv'],
+  })
+}
+
+async function assertGroup(group: string): Promise<void> {
+  if (group === acmeUser || (await groupId(group)) !== undefined) return
+  throw new NixacmeError('config', `the group '${group}' does not exist`, {
+    hints: [`make it ('groupadd --system ${group}') or set 'group' to one that exists`],
+  })
+}
+
+/** Where systemd-analyze is missing systemd itself will say it, in the journal. */
+async function assertCalendar(expression: string, control: SystemControl): Promise<void> {
+  const isThere = (await control.ask('systemd-analyze', 'calendar', '--', 'daily')) !== undefined
+  if (!isThere || (await control.ask('systemd-analyze', 'calendar', '--', expression)) !== undefined) return
+  throw new NixacmeError('config', `renewInterval '${expression}' is not a calendar expression that systemd knows`, {
+    hints: [`try it: systemd-analyze calendar '${expression}'`],
+  })
+}

@@ -1,0 +1,75 @@
+// What becomes of the compiled jobs: compared by what they say, written in one step each, those whose certificate is gone
+// removed (its state stays). The list of them comes last, so that half of them never pass for all.
+import { mkdirSync, readdirSync, rmSync, unlinkSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { NixacmeError, readError, writeError } from '../errors.ts'
+import { ensureDir, type FileMode, orAbsent, readIfThere, writeAtomically } from '../fs.ts'
+import { isJobOf, type Job, renderJob } from './job.ts'
+import { manifestPath, readManifest, renderManifest } from './manifest.ts'
+import { jobPath, type Roots } from './paths.ts'
+import { byBytes } from './slots.ts'
+
+/** `moved`: only its lock slot is another one, as when a certificate before it came or went. */
+export type JobChange = 'added' | 'changed' | 'moved' | 'removed' | 'unchanged'
+
+export interface JobChanges {
+  /** By certificate, in byte order. */
+  readonly kinds: ReadonlyMap<string, JobChange>
+  /** Whether the folder is as it should be, to the byte. */
+  readonly isSettled: boolean
+}
+
+/** Compares the jobs with those on disk. Throws `data` (65) or `permission` (77) for what cannot be read. */
+export function compareJobs(roots: Roots, jobs: readonly Job[]): JobChanges {
+  try {
+    const wanted = new Map(jobs.map((job) => [job.cert, job]))
+    const stored = new Map(storedTexts(roots))
+    const names = [...new Set([...wanted.keys(), ...stored.keys()])].sort(byBytes)
+    const kinds = new Map(names.map((cert) => [cert, kindOf(stored.get(cert), wanted.get(cert))]))
+    const isSame = names.every((cert) => {
+      const job = wanted.get(cert)
+      return job !== undefined && renderJob(job) === stored.get(cert)
+    })
+    return { kinds, isSettled: isSame && readManifest(roots) !== undefined }
+  } catch (e) {
+    throw readError(roots.jobs, e)
+  }
+}
+
+const storedTexts = (roots: Roots): [cert: string, text: string][] =>
+  (orAbsent(() => readdirSync(roots.jobs)) ?? [])
+    .filter((file) => file.endsWith('.json'))
+    .map((file): [string, string] => [file.slice(0, -5), readIfThere(join(roots.jobs, file))?.toString() ?? ''])
+    .filter(([cert, text]) => isJobOf(text, cert))
+
+function kindOf(stored: string | undefined, job: Job | undefined): JobChange {
+  if (job === undefined) return 'removed'
+  if (stored === undefined) return 'added'
+  if (meaning(stored) === meaning(renderJob(job))) return 'unchanged'
+  return meaning(stored, 'lock') === meaning(renderJob(job), 'lock') ? 'moved' : 'changed'
+}
+
+/** What a job says, but for what each edit of the config changes in all of them. */
+const meaning = (text: string, besides?: keyof Job): string =>
+  JSON.stringify({ ...(JSON.parse(text) as object), sources: undefined, ...(besides && { [besides]: undefined }) })
+
+/**
+ * Writes what differs. `gid`: the group that may read the jobs, for hooks may hold secrets; undefined: as the system has it.
+ * Throws `write` (73) or `permission` (77).
+ */
+export function writeJobs(roots: Roots, jobs: readonly Job[], { kinds }: JobChanges, gid: number | undefined): void {
+  const mode: FileMode = { mode: 0o640, gid }
+  try {
+    mkdirSync(dirname(roots.jobs), { recursive: true, mode: 0o755 })
+    ensureDir(roots.jobs, { mode: 0o750, gid })
+    rmSync(manifestPath(roots), { force: true })
+    for (const [cert, kind] of kinds) if (kind === 'removed') unlinkSync(jobPath(roots, cert))
+    for (const job of jobs) {
+      const [path, text] = [jobPath(roots, job.cert), renderJob(job)]
+      if (readIfThere(path)?.toString() !== text) writeAtomically(path, text, mode)
+    }
+    writeAtomically(manifestPath(roots), renderManifest(jobs.map(({ cert }) => cert)), mode)
+  } catch (e) {
+    throw e instanceof NixacmeError ? e : writeError(roots.jobs, e)
+  }
+}

@@ -1,0 +1,67 @@
+// From files to running units: what systemd is told before they are written, and after. Only what is new or changed is
+// started; whatever else runs, or waits for its timer, is not touched.
+import { basename } from 'node:path'
+import type { FileChange } from './changes.ts'
+import type { SystemControl } from './control.ts'
+import { sysusersPath, tmpfilesPath, unitsDir } from './machine.ts'
+import { finishedTarget, lockFilesService, permissionsService, renewalService, renewalTimer } from './names.ts'
+
+export interface Activation {
+  readonly control: SystemControl
+  readonly files: ReadonlyMap<string, FileChange>
+  /** Certificates. */
+  readonly added: readonly string[]
+  /** There before, and with something else to do now. */
+  readonly changed: readonly string[]
+}
+
+const isUnit = (path: string): boolean => path.startsWith(`${unitsDir}/`)
+
+const changeOf = ({ files }: Activation, path: string): FileChange => files.get(path) ?? 'unchanged'
+
+/** Before the files are gone that say how: units that are no more end. */
+export async function stopRemoved({ control, files }: Activation): Promise<void> {
+  const units = [...files].flatMap(([path, kind]) => (isUnit(path) && kind === 'removed' ? [basename(path)] : []))
+  if (units.length === 0) return
+  await control.run('systemctl', '--quiet', 'disable', '--now', '--', ...units)
+  // One that has failed would be remembered without its file. That others have not is an error to systemctl.
+  await control.ask('systemctl', 'reset-failed', '--', ...units)
+}
+
+/** The user and the folders: before jobs are written that only they may read. */
+export async function makeUser(activation: Activation): Promise<void> {
+  if (changeOf(activation, sysusersPath) !== 'unchanged') await activation.control.run('systemd-sysusers', sysusersPath)
+}
+
+export const makeFolders = ({ control }: Activation): Promise<void> =>
+  control.run('systemd-tmpfiles', '--create', tmpfilesPath)
+
+/** Units with an [Install] section of their own. */
+const enabled = (cert: string): string[] => [renewalService(cert), renewalTimer(cert), finishedTarget(cert)]
+
+/** After the files are written: loaded, enabled, started. Starts are not waited for. */
+export async function activate(activation: Activation): Promise<void> {
+  const { control, files, added, changed } = activation
+  if ([...files].some(([path, kind]) => isUnit(path) && kind !== 'unchanged') || added.length > 0)
+    await control.run('systemctl', 'daemon-reload')
+  if (added.length > 0) await control.run('systemctl', '--quiet', 'enable', '--', ...added.flatMap(enabled))
+  const setUp = [permissionsService, lockFilesService].filter(
+    (name) => changeOf(activation, `${unitsDir}/${name}`) === 'changed',
+  )
+  if (setUp.length > 0) await control.run('systemctl', 'try-restart', '--', ...setUp)
+  const restarted = await underWay(control, changed)
+  const started = [...added.flatMap((cert) => [renewalTimer(cert), renewalService(cert), finishedTarget(cert)])]
+  const again = changed.map(renewalService).filter((name) => !restarted.includes(name))
+  if (restarted.length > 0) await control.run('systemctl', 'restart', '--no-block', '--', ...restarted)
+  if (started.length + again.length > 0)
+    await control.run('systemctl', 'start', '--no-block', '--', ...started, ...again)
+}
+
+/** The renewals that run or wait at this moment, with what they were told before. */
+async function underWay(control: SystemControl, certs: readonly string[]): Promise<string[]> {
+  if (certs.length === 0) return []
+  const units = certs.map(renewalService)
+  const text = (await control.ask('systemctl', 'show', '--property=ActiveState', '--value', '--', ...units)) ?? ''
+  const states = text.split(/\n+/).filter(Boolean)
+  return units.filter((_, i) => states[i] === 'activating')
+}

@@ -1,0 +1,186 @@
+// The units of one certificate: renewal, timer, self-signed stand-in, and the target that tells of its success (contract
+// 1.9, 2.4). Names, ordering and folders are the module's. There is no leader certificate and no account target: whoever
+// comes first registers the account, under a lock, so that one broken certificate holds up no other.
+import type { CertConfig, Config } from '../config/config.ts'
+import { type Job, pathsOf } from '../job/job.ts'
+import { defaultRoots } from '../job/paths.ts'
+import {
+  finishedTarget,
+  lockFilesService,
+  permissionsService,
+  renewalService,
+  renewalTimer,
+  selfsignedCaService,
+  selfsignedService,
+  slice,
+} from './names.ts'
+import { operand, type Program, type Service, serviceSection, underVarLib } from './service.ts'
+import { type Line, plain, type Section, type Unit } from './text.ts'
+
+export interface CertificateUnits {
+  readonly config: Config
+  readonly cert: CertConfig
+  readonly job: Job
+  readonly program: Program
+  /** As `systemctl --version` tells it; undefined where unknown. */
+  readonly systemdVersion: number | undefined
+}
+
+const documentation: Line = ['Documentation', 'man:nixacme-systemd(7) man:nixacme(1)']
+
+export const unitSection = (description: string, lines: readonly Line[]): Section => ({
+  name: 'Unit',
+  lines: [['Description', plain(description)], documentation, ...lines],
+})
+
+const installedIn = (target: string): Section => ({ name: 'Install', lines: [['WantedBy', target]] })
+
+/** Seconds of one order with all its waits, of a registration, and of hooks and reloads: what bounds each of them, together. */
+const workSeconds = 600 + 300 + 1200
+/** The timer comes again then. */
+const day = 86_400
+
+/** A wait for a slot that the config does not bound ends when the next one would begin. */
+const startSeconds = ({ job }: CertificateUnits): number => workSeconds + (job.lock.timeout ?? day)
+
+export function certificateUnits(of: CertificateUnits): Unit[] {
+  const units = [renewal(of), timer(of), finished(of)]
+  return of.config.preliminarySelfsigned ? [...units, selfsigned(of)] : units
+}
+
+const usesSlots = ({ job }: CertificateUnits): boolean => job.lock.home !== null
+
+/** `NAME_FILE` → `NAME`, under which systemd hands over the file; a name that two variables would share stays whole. */
+function credentialIds(variables: readonly string[]): Map<string, string> {
+  const short = (variable: string) => variable.replace(/_(FILE|PATH)$/, '')
+  const isAlone = (variable: string) => variables.filter((other) => short(other) === short(variable)).length === 1
+  return new Map(variables.map((variable) => [variable, isAlone(variable) ? short(variable) : variable]))
+}
+
+/** As systemd-creds(1) names what it has encrypted, and where systemd itself looks for that. */
+const isEncrypted = (path: string): boolean => path.endsWith('.cred') || path.includes('/credstore.encrypted/')
+
+/** Credentials reach the renewal as copies that only it can read; systemd reads the sources, as root. */
+function secrets({ environmentFile, credentialFiles }: CertConfig): Line[] {
+  const ids = credentialIds(Object.keys(credentialFiles))
+  const credentials = Object.entries(credentialFiles).flatMap(([variable, path]): Line[] => {
+    const id = ids.get(variable) ?? variable
+    return [
+      [isEncrypted(path) ? 'LoadCredentialEncrypted' : 'LoadCredential', `${id}:${plain(path)}`],
+      ['Environment', `${variable}=%d/${id}`],
+    ]
+  })
+  return [...(environmentFile === null ? [] : [['EnvironmentFile', plain(environmentFile)] as const]), ...credentials]
+}
+
+const common = ({ config, cert, program, systemdVersion }: CertificateUnits) =>
+  ({ program, systemdVersion, useRoot: config.useRoot, group: cert.group, groups: [] }) satisfies Partial<Service>
+
+/** For `journalctl NIXACME_CERT=…`: each line of the unit has it. */
+const journalField = ({ name }: CertConfig): Line => ['LogExtraFields', `NIXACME_CERT=${name}`]
+
+function renewal(of: CertificateUnits): Unit {
+  const { config, cert, job } = of
+  const paths = pathsOf(defaultRoots, job)
+  const setUp = [permissionsService, ...(usesSlots(of) ? [lockFilesService] : [])]
+  const before = config.preliminarySelfsigned ? [selfsignedService(cert.name)] : []
+  const online = 'network-online.target'
+  return {
+    name: renewalService(cert.name),
+    sections: [
+      unitSection(`Renew ACME certificate for ${cert.name}`, [
+        ['After', ['network.target', online, 'nss-lookup.target', ...setUp, ...before].join(' ')],
+        ['Wants', [online, ...setUp, ...before].join(' ')],
+      ]),
+      serviceSection({
+        ...common(of),
+        run: ['renew', ...operand(cert.name)],
+        hooksOf: cert.name,
+        network: 'network',
+        seconds: startSeconds(of),
+        staysActive: false,
+        state: [paths.out, paths.legoCert, paths.certificates, paths.accountRoot].map(underVarLib),
+        stateMode: '0750',
+        writable: [defaultRoots.runtime, cert.challenge.webroot],
+        readable: cert.caCertificates,
+        extra: [
+          ['Slice', slice],
+          journalField(cert),
+          'Compiled code, so that a run with nothing to do starts faster. Only its user may write there.',
+          ['CacheDirectory', `acme/${cert.group}`],
+          ['CacheDirectoryMode', '0700'],
+          ...secrets(cert),
+        ],
+      }),
+      installedIn('multi-user.target'),
+    ],
+  }
+}
+
+/** Spread over the day as the module has it: the more certificates, the finer. */
+const accuracySeconds = (certificates: number): number => Math.max(1, Math.floor(86_400 / certificates))
+
+function timer({ config, cert }: CertificateUnits): Unit {
+  return {
+    name: renewalTimer(cert.name),
+    sections: [
+      unitSection(`Renew ACME Certificate for ${cert.name}`, []),
+      {
+        name: 'Timer',
+        lines: [
+          ['OnCalendar', plain(cert.renewInterval)],
+          ['Unit', renewalService(cert.name)],
+          ['Persistent', 'yes'],
+          ['AccuracySec', `${accuracySeconds(config.certs.length)}s`],
+          ['RandomizedDelaySec', cert.renewJitter],
+          ['FixedRandomDelay', 'yes'],
+        ],
+      },
+      installedIn('timers.target'),
+    ],
+  }
+}
+
+function finished({ config, cert }: CertificateUnits): Unit {
+  const services = [renewalService(cert.name), ...(config.preliminarySelfsigned ? [selfsignedService(cert.name)] : [])]
+  return {
+    name: finishedTarget(cert.name),
+    sections: [
+      unitSection(`ACME certificate for ${cert.name} is there`, [
+        ['Requires', services.join(' ')],
+        ['After', services.join(' ')],
+      ]),
+      installedIn('default.target'),
+    ],
+  }
+}
+
+function selfsigned(of: CertificateUnits): Unit {
+  const { cert, job } = of
+  const paths = pathsOf(defaultRoots, job)
+  const setUp = [selfsignedCaService, permissionsService].join(' ')
+  return {
+    name: selfsignedService(cert.name),
+    sections: [
+      unitSection(`Generate self-signed certificate for ${cert.name}`, [
+        ['After', setUp],
+        ['Requires', setUp],
+        'Until the first real certificate is there: then not even Node is started.',
+        ['ConditionPathExists', `!${plain(paths.certificate)}`],
+      ]),
+      serviceSection({
+        ...common(of),
+        run: ['selfsign', ...operand(cert.name)],
+        hooksOf: cert.name,
+        network: 'no network',
+        seconds: workSeconds,
+        staysActive: false,
+        state: [paths.out, paths.legoCert, paths.certificates].map(underVarLib),
+        stateMode: '0750',
+        writable: [],
+        readable: [`${defaultRoots.state}/.minica`],
+        extra: [['Slice', slice], journalField(cert)],
+      }),
+    ],
+  }
+}

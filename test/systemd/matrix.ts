@@ -1,0 +1,93 @@
+// The configs whose units the tests of this room look at, each for a reason of its own, and what becomes of them.
+import type { CertConfig, Config } from '../../src/config/config.ts'
+import { compile } from '../../src/job/compile.ts'
+import { type Settings, type SystemFile, systemFiles } from '../../src/systemd/machine.ts'
+import { certConfig, config } from '../job/support.ts'
+
+export interface Case {
+  readonly name: string
+  readonly config: Config
+  readonly settings: Settings
+}
+
+/** Debian's places; systemd as Debian 12 has it. */
+export const settings: Settings = {
+  program: { command: ['/usr/bin/node', '/usr/bin/nixacme'], config: undefined },
+  systemdVersion: 252,
+}
+
+const certs = (...changes: readonly (Partial<CertConfig> & { readonly name: string })[]) => changes.map(certConfig)
+const three = certs({ name: 'a.example' }, { name: 'b.example' }, { name: 'c.example' })
+
+const configs: Readonly<Record<string, Config>> = {
+  'one certificate': config(certs({ name: 'example.com', extraDomainNames: ['www.example.com'] })),
+  'two of one account': config(certs({ name: 'a.example' }, { name: 'b.example' })),
+  'three without bound': config(three, { maxConcurrentRenewals: 0 }),
+  'three one by one': config(three, { maxConcurrentRenewals: 1 }),
+  'three by two': config(three, { maxConcurrentRenewals: 2, lockTimeout: 90 }),
+  'odd names': config(
+    certs(
+      { name: '-x', domain: 'x.example' },
+      { name: 'at@sign', domain: 'at.example' },
+      { name: 'plus+sign', domain: 'plus.example' },
+      { name: 'sub.with-dash.example', challenge: { kind: 'webroot', webroot: '/srv/web "root" \'100%\' $HOME\\n/' } },
+      { name: 'under_score', domain: 'bücher.example', challenge: { kind: 'webroot', webroot: '/srv/größe' } },
+    ),
+  ),
+  'other groups': config(certs({ name: 'a.example', group: 'nginx' }, { name: 'b.example', group: 'acme' })),
+  'as root': config(certs({ name: 'example.com', group: 'nginx' }), { useRoot: true }),
+  'nothing self-signed': config(certs({ name: 'example.com' }), { preliminarySelfsigned: false }),
+  'another config file': config(certs({ name: 'example.com' })),
+  credentials: config(
+    certs(
+      {
+        name: 'a.example',
+        environmentFile: '/etc/secrets/dns 100%.env',
+        credentialFiles: { CF_API_KEY_FILE: '/etc/secrets/key', CF_TOKEN_FILE: '/etc/credstore.encrypted/token' },
+      },
+      {
+        name: 'b.example',
+        credentialFiles: { A_FILE: '/etc/secrets/a', A_PATH: '/etc/secrets/b', B_PATH: '/etc/secrets/100%.cred' },
+      },
+    ),
+  ),
+  'paths that a sandbox hides': config(
+    certs(
+      { name: 'home.example', challenge: { kind: 'webroot', webroot: '/home/u s/100% größe' } },
+      { name: 'root.example', caCertificates: ['/root/ca.pem', '/etc/ssl/ca.pem'] },
+      { name: 'tmp.example', challenge: { kind: 'webroot', webroot: '/tmp/www' } },
+    ),
+  ),
+  'other times': config(certs({ name: 'example.com', renewInterval: 'Mon..Fri *-*-* 04:00', renewJitter: '1h 30min' })),
+  // The config refuses these until DNS-01 is there.
+  'dns and wildcard': config(
+    certs({ name: 'example.com', domain: '*.example.com', extraDomainNames: ['example.com'], dnsProvider: 'rfc2136' }),
+  ),
+  'systemd 258': config(three, { maxConcurrentRenewals: 2 }),
+}
+
+const settingsOf = (name: string): Settings => {
+  if (name === 'systemd 258') return { ...settings, systemdVersion: 258 }
+  if (name !== 'another config file') return settings
+  return { ...settings, program: { ...settings.program, config: '/srv/the "config" 100%/$x.toml' } }
+}
+
+export const cases: readonly Case[] = Object.entries(configs).map(([name, of]) => ({
+  name,
+  config: of,
+  settings: settingsOf(name),
+}))
+
+export const filesOf = ({ config, settings }: Pick<Case, 'config' | 'settings'>): SystemFile[] =>
+  systemFiles(config, compile(config), settings)
+
+/** The case of this name. */
+export function caseOf(name: string): Case {
+  const found = cases.find((one) => one.name === name)
+  if (!found) throw new Error(`no case '${name}'`)
+  return found
+}
+
+/** Files one after the other, each under its path: as `nixacme units` prints them. */
+export const asText = (files: readonly SystemFile[]): string =>
+  files.map(({ path, text }) => `# ${path}\n${text}`).join('\n')
