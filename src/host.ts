@@ -42,6 +42,11 @@ export interface Host {
   readonly builtAt: Date
   /** Everything there is to read on file descriptor `fd`. */
   readAll(fd: number): string
+  /**
+   * The end of the run, with this exit status. A unit's run that a signal has ended dies of it: systemd then knows that it
+   * was stopped, while by any status of ours the unit would have failed.
+   */
+  end(status: number): void
   /** Gives up root for good; the groups replace the supplementary ones. */
   become(identity: Identity): void
 }
@@ -131,6 +136,14 @@ export function systemHost(): Host {
     version: typeof NIXACME_VERSION === 'string' ? NIXACME_VERSION : '0.0.0',
     builtAt: new Date(typeof NIXACME_BUILT_AT === 'string' ? NIXACME_BUILT_AT : 0),
     readAll: (fd) => fs.readFileSync(fd, 'utf8'),
+    end(status) {
+      const signal = interrupted?.aborted && process.env['INVOCATION_ID'] ? interrupted.reason : undefined
+      if (signal && status !== 0) {
+        process.removeAllListeners(signal)
+        process.kill(process.pid, signal)
+      }
+      process.exitCode = status
+    },
     become({ uid, gid, groups }) {
       process.setgroups?.([...groups])
       process.setgid?.(gid)

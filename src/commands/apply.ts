@@ -62,7 +62,9 @@ export async function apply(options: ApplyOptions, context: Context): Promise<nu
   if (!withUnits && isOfMachine(context))
     log.info('systemd does not run here: wrote jobs only', ["let cron run 'nixacme renew --all': units/nixacme.cron"])
   if (isDone(plan)) return 0
-  return write(plan, isLive ? control : undefined, context)
+  const isTold = withUnits && options.systemctl
+  const activation = isTold ? { control, image: options.root, files: plan.fileChanges, ...plan.todo } : undefined
+  return write(plan, activation, context)
 }
 
 const isDone = ({ todo, jobChanges, areFilesSettled }: Plan): boolean =>
@@ -114,9 +116,8 @@ const withinRoot = (context: Context, root: string): Context =>
     ? context
     : { ...context, config: { ...context.config, path: join(root, context.config.path) } }
 
-async function write(plan: Plan, control: SystemControl | undefined, context: Context): Promise<number> {
+async function write(plan: Plan, activation: Activation | undefined, context: Context): Promise<number> {
   const { root, roots, jobs, jobChanges, files, fileChanges, areFilesSettled, todo } = plan
-  const activation: Activation | undefined = control && { control, files: fileChanges, ...todo }
   const isRoot = context.host.identity.uid === 0
   if (isRoot && root === '/') assertOnlyOurs(roots.jobs, 0)
   if (activation) {
@@ -130,7 +131,8 @@ async function write(plan: Plan, control: SystemControl | undefined, context: Co
   if (!activation) return 0
   if (jobs.length > 0) await makeFolders(activation)
   // Files of another owner can be mended by root alone; the unit has no such right.
-  const status = jobs.length > 0 ? await fixPermissions(context) : 0
+  const isHere = activation.image === undefined && jobs.length > 0
+  const status = isHere ? await fixPermissions(context) : 0
   await activate(activation)
   dropUnfinished(root)
   return status

@@ -8,6 +8,8 @@ import { finishedTarget, lockFilesService, permissionsService, renewalService, r
 
 export interface Activation {
   readonly control: SystemControl
+  /** The folder of an image, where units can be enabled and nothing runs; undefined: this machine. */
+  readonly image: string | undefined
   readonly files: ReadonlyMap<string, FileChange>
   /** Certificates. */
   readonly added: readonly string[]
@@ -20,9 +22,10 @@ const isUnit = (path: string): boolean => path.startsWith(`${unitsDir}/`)
 const changeOf = ({ files }: Activation, path: string): FileChange => files.get(path) ?? 'unchanged'
 
 /** Before the files are gone that say how: units that are no more end. */
-export async function stopRemoved({ control, files }: Activation): Promise<void> {
+export async function stopRemoved({ control, files, image }: Activation): Promise<void> {
   const units = [...files].flatMap(([path, kind]) => (isUnit(path) && kind === 'removed' ? [basename(path)] : []))
   if (units.length === 0) return
+  if (image !== undefined) return control.run('systemctl', `--root=${image}`, '--quiet', 'disable', '--', ...units)
   await control.run('systemctl', '--quiet', 'disable', '--now', '--', ...units)
   // One that has failed would be remembered without its file. That others have not is an error to systemctl.
   await control.ask('systemctl', 'reset-failed', '--', ...units)
@@ -30,21 +33,28 @@ export async function stopRemoved({ control, files }: Activation): Promise<void>
 
 /** The user and the folders: before jobs are written that only they may read. */
 export async function makeUser(activation: Activation): Promise<void> {
-  if (changeOf(activation, sysusersPath) !== 'unchanged') await activation.control.run('systemd-sysusers', sysusersPath)
+  if (activation.image === undefined && changeOf(activation, sysusersPath) !== 'unchanged')
+    await activation.control.run('systemd-sysusers', sysusersPath)
 }
 
-export const makeFolders = ({ control }: Activation): Promise<void> =>
-  control.run('systemd-tmpfiles', '--create', tmpfilesPath)
+export async function makeFolders({ control, image }: Activation): Promise<void> {
+  if (image === undefined) await control.run('systemd-tmpfiles', '--create', tmpfilesPath)
+}
 
 /** Units with an [Install] section of their own. */
 const enabled = (cert: string): string[] => [renewalService(cert), renewalTimer(cert), finishedTarget(cert)]
 
 /** After the files are written: loaded, enabled, started. Starts are not waited for. */
 export async function activate(activation: Activation): Promise<void> {
-  const { control, files, added, changed } = activation
+  const { control, files, added, changed, image } = activation
+  const units = added.flatMap(enabled)
+  if (image !== undefined) {
+    if (units.length > 0) await control.run('systemctl', `--root=${image}`, '--quiet', 'enable', '--', ...units)
+    return
+  }
   if ([...files].some(([path, kind]) => isUnit(path) && kind !== 'unchanged') || added.length > 0)
     await control.run('systemctl', 'daemon-reload')
-  if (added.length > 0) await control.run('systemctl', '--quiet', 'enable', '--', ...added.flatMap(enabled))
+  if (units.length > 0) await control.run('systemctl', '--quiet', 'enable', '--', ...units)
   const setUp = [permissionsService, lockFilesService].filter(
     (name) => changeOf(activation, `${unitsDir}/${name}`) === 'changed',
   )

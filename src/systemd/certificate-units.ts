@@ -33,6 +33,9 @@ export const unitSection = (description: string, lines: readonly Line[]): Sectio
   lines: [['Description', plain(description)], documentation, ...lines],
 })
 
+/** Admins, apply and the slice's queue may start it as often as they like: a start with nothing to do costs nothing. */
+const startsWithoutLimit: Line = ['StartLimitIntervalSec', '0']
+
 const installedIn = (target: string): Section => ({ name: 'Install', lines: [['WantedBy', target]] })
 
 /** Seconds of one order with all its waits, of a registration, and of hooks and reloads: what bounds each of them, together. */
@@ -89,6 +92,7 @@ function renewal(of: CertificateUnits): Unit {
     name: renewalService(cert.name),
     sections: [
       unitSection(`Renew ACME certificate for ${cert.name}`, [
+        startsWithoutLimit,
         ['After', ['network.target', online, 'nss-lookup.target', ...setUp, ...before].join(' ')],
         ['Wants', [online, ...setUp, ...before].join(' ')],
       ]),
@@ -163,6 +167,7 @@ function selfsigned(of: CertificateUnits): Unit {
     name: selfsignedService(cert.name),
     sections: [
       unitSection(`Generate self-signed certificate for ${cert.name}`, [
+        startsWithoutLimit,
         ['After', setUp],
         ['Requires', setUp],
         'Until the first real certificate is there: then not even Node is started.',

@@ -120,6 +120,8 @@ export function serviceSection(service: Service): Section {
     ...hooks(service),
     ['SyslogIdentifier', 'nixacme'],
     ...withoutNoise(service),
+    'Stopped while it waits or works, which costs nothing, it has not failed.',
+    ['SuccessExitStatus', 'SIGTERM'],
     ['TimeoutStartSec', `${service.seconds}s`],
     ['User', useRoot ? 'root' : user],
     ['Group', group],

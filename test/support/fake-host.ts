@@ -38,6 +38,9 @@ export function fakeHost(changes: HostChanges = {}): FakeHost {
     version: '0.0.0',
     builtAt: new Date(0),
     readAll: () => '',
+    end() {
+      throw new Error('a test goes on')
+    },
     become() {
       throw new Error('a test does not become somebody else')
     },

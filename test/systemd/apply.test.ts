@@ -1,6 +1,6 @@
 // `nixacme apply --root`: what it writes into an image, what it says, and what it leaves alone.
 import assert from 'node:assert/strict'
-import { existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, unlinkSync } from 'node:fs'
+import { existsSync, lstatSync, mkdirSync, readFileSync, rmSync, symlinkSync, unlinkSync } from 'node:fs'
 import { test } from 'node:test'
 import { readManifest } from '../../src/job/manifest.ts'
 import { main } from '../../src/main.ts'
@@ -101,7 +101,7 @@ test('a removed certificate: its files go, its state and what is of the others s
   )
   const folders = ['/etc/nixacme', units, '/var/lib/nixacme', jobs]
   assert.deepEqual(
-    world.changes(before).filter((line) => !folders.includes(line.slice(1))),
+    world.changes(before).filter((line) => !folders.includes(line.slice(1)) && !line.includes('.wants')),
     [
       '~/etc/nixacme/config.toml',
       `~${units}/acme-a.example.timer`,
@@ -121,6 +121,25 @@ test('a removed certificate: its files go, its state and what is of the others s
   const spread = (text: string) => text.replace(/^AccuracySec=.*$/m, '')
   assert.equal(spread(read(world, `${units}/acme-a.example.timer`)), spread(timer))
   assert.equal(await output(world.apply()), '0 added, 0 changed, 0 removed, 2 unchanged\n')
+})
+
+test('units are enabled in an image, until they are gone; with --no-systemctl they are not', async (t) => {
+  const world = makeApplyWorld(t)
+  const links = () =>
+    ['multi-user.target.wants/acme-a.example.service', 'timers.target.wants/acme-a.example.timer'].map((link) =>
+      lstatSync(world.in(`${units}/${link}`), { throwIfNoEntry: false })?.isSymbolicLink(),
+    )
+  world.configure({ 'a.example': {} })
+  await output(world.apply(['--no-systemctl']))
+  assert.deepEqual(links(), [undefined, undefined])
+  world.configure({})
+  await output(world.apply())
+  world.configure({ 'a.example': {} })
+  await output(world.apply())
+  assert.deepEqual(links(), [true, true])
+  world.configure({})
+  await output(world.apply())
+  assert.deepEqual(links(), [undefined, undefined])
 })
 
 test('without certificates nothing of it is left but what others made', async (t) => {
