@@ -1,8 +1,12 @@
 // The types of find.mjs, which itself must run before any package is installed.
 export type Part =
+  | 'apache'
   | 'busybox'
   | 'certbot'
+  | 'dbus'
+  | 'debian-testing'
   | 'hyperfine'
+  | 'ip'
   | 'lego'
   | 'mandoc'
   | 'nginx'

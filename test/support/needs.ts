@@ -15,8 +15,12 @@ const lacking = (need: Part | 'root'): string | undefined => {
  */
 export function needs(t: TestContext, ...all: readonly (Part | 'root')[]): boolean {
   const reasons = all.map(lacking).filter((reason) => reason !== undefined)
-  if (reasons.length === 0) return true
-  if (process.env['CI'] === 'true') throw new Error(reasons.join('; '))
-  t.skip(reasons.join('; '))
+  return reasons.length === 0 || cannotRun(t, reasons.join('; '))
+}
+
+/** Skips `t` for this reason and gives false. Throws instead where CI=true. */
+export function cannotRun(t: TestContext, reason: string): false {
+  if (process.env['CI'] === 'true') throw new Error(reason)
+  t.skip(reason)
   return false
 }
