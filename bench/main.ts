@@ -8,10 +8,11 @@ import { measureAll } from './all.ts'
 import { measureIssuance } from './issuance.ts'
 import { current, type Installation, installationFor } from './nodes.ts'
 import { measureSkip } from './skip.ts'
+import { measureStorm } from './storm.ts'
 import { type Line, render } from './table.ts'
 import { measureWaiting } from './waiting.ts'
 
-const allParts = ['skip', 'waiting', 'all', 'issuance']
+const allParts = ['skip', 'waiting', 'all', 'issuance', 'storm']
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: { quick: { type: 'boolean', default: false }, nodes: { type: 'string' } },
@@ -23,8 +24,8 @@ const wanted = positionals.length > 0 ? positionals : allParts
 const major = Number.parseInt(process.versions.node, 10)
 const majors = values.nodes?.split(',').map(Number) ?? [...new Set([major, 22])]
 const size = values.quick
-  ? { skip: 6, waiting: 2, crowd: 10, all: 2, sizes: [10, 1000], issuance: 1 }
-  : { skip: 20, waiting: 5, crowd: 50, all: 3, sizes: [10, 1000, 10_000], issuance: 3 }
+  ? { skip: 6, waiting: 2, crowd: 10, all: 2, sizes: [10, 1000], issuance: 1, storm: 20 }
+  : { skip: 20, waiting: 5, crowd: 50, all: 3, sizes: [10, 1000, 10_000], issuance: 3, storm: 200 }
 
 const scratch = mkdtempSync(join(tmpdir(), 'nixacme-bench-'))
 // What the parts make for themselves, Pebble's folder for one, goes with it.
@@ -61,6 +62,10 @@ const measures: Readonly<Record<string, () => Promise<Line[]>>> = {
   async issuance() {
     if (isThere('pebble')) return measureIssuance(scratch, size.issuance)
     return [{ what: 'a certificate from Pebble', found: 'not measured', note: `run ${parts.pebble.install}` }]
+  },
+  async storm() {
+    if (isThere('pebble') && process.geteuid?.() === 0) return measureStorm(scratch, size.storm)
+    return [{ what: 'a boot storm', found: 'not measured', note: `needs root, and ${parts.pebble.install}` }]
   },
 }
 

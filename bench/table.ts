@@ -16,6 +16,8 @@ export const fixed = (value: number, digits: number): string => value.toFixed(di
 
 export const ms = (value: number): string => `${fixed(value, value < 10 ? 1 : 0)} ms`
 
+export const mib = (kilobytes: number): string => `${fixed(kilobytes / 1024, 1)} MiB`
+
 export const seconds = (value: number): string => `${fixed(value / 1000, 2)} s`
 
 export function render(lines: readonly Line[]): string {

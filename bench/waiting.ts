@@ -9,7 +9,7 @@ import { type Running, start } from '../test/support/process.ts'
 import { makeFleet } from './fleet.ts'
 import { median } from './measure.ts'
 import { current } from './nodes.ts'
-import { fixed, type Line } from './table.ts'
+import { fixed, type Line, mib } from './table.ts'
 
 const target = 1.15
 /** Milliseconds after which a process that has nothing to do has settled. */
@@ -25,7 +25,6 @@ const kB = (file: string, field: string): number => {
 const rss = (pid: number): number => kB(`/proc/${pid}/status`, 'VmRSS')
 const rollup = (pid: number, field: string): number => kB(`/proc/${pid}/smaps_rollup`, field)
 
-const mib = (kilobytes: number): string => `${fixed(kilobytes / 1024, 1)} MiB`
 const sum = (values: readonly number[]): number => values.reduce((a, b) => a + b, 0)
 
 /** Starts all, waits until each has said what it waits for and has settled, gives what `look` sees, ends all. */
