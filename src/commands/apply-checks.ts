@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import type { Config } from '../config/config.ts'
 import { NixacmeError } from '../errors.ts'
 import { orAbsent } from '../fs.ts'
+import { assertTrustedFile } from '../job/trust.ts'
 import { groupId } from '../system-users.ts'
 import type { SystemControl } from '../systemd/control.ts'
 import { isHidden } from '../systemd/hardening.ts'
@@ -20,6 +21,7 @@ export async function assertApplicable(
   assertProgram(program, root)
   for (const { challenge, caCertificates } of config.certs)
     for (const path of [challenge.webroot, ...caCertificates]) assertVisible(path)
+  if (root === '/') assertSecrets(config)
   if (!control) return
   for (const { group } of config.certs) await assertGroup(group)
   for (const expression of new Set(config.certs.map(({ renewInterval }) => renewInterval)))
@@ -48,6 +50,17 @@ function assertVisible(path: string): void {
   throw new NixacmeError('config', `the units cannot be shown '${path}': it holds one of : " ' \\`, {
     hints: ['name it without them, or move it out of homes and /tmp, for example to /srv'],
   })
+}
+
+/**
+ * systemd reads these as root: a path that somebody else can bend would show him any file. And what the one of variables
+ * sets is in the environment of the hooks, too, which are root's. Those that are not there yet are systemd's to miss.
+ */
+function assertSecrets({ certs }: Config): void {
+  for (const { environmentFile, credentialFiles } of certs) {
+    if (environmentFile !== null) assertTrustedFile(environmentFile, 0, 'environmentFile')
+    for (const path of Object.values(credentialFiles)) assertTrustedFile(path, 0, 'the credential file')
+  }
 }
 
 async function assertGroup(group: string): Promise<void> {

@@ -28,8 +28,8 @@ interface Row {
 /** From here on certificates with the same small changes share a line: one more certificate moves the slots of many. */
 const fewest = 4
 
-/** Prints the difference and its sum. */
-export async function showChanges(shown: Shown, dryRun: boolean, host: Host): Promise<void> {
+/** Prints the difference, and gives the line that sums it up, for when it is written. */
+export async function showChanges(shown: Shown, host: Host): Promise<string> {
   const paint = await paintFor(host, host.stdout)
   const colour = { added: paint.green, changed: paint.yellow, removed: paint.red, unchanged: paint.dim }
   const say = (change: Change, what: string) => host.stdout.write(`${colour[change](`${signs[change]} ${what}`)}\n`)
@@ -44,8 +44,7 @@ export async function showChanges(shown: Shown, dryRun: boolean, host: Host): Pr
   }
   for (const [path, change] of machineChanges(shown)) say(change, path)
   const count = (change: Change) => rows.filter((row) => row.change === change).length
-  const sum = changes.map((change) => `${count(change)} ${change}`).join(', ')
-  host.stdout.write(`${dryRun ? 'would be: ' : ''}${sum}\n`)
+  return `${changes.map((change) => `${count(change)} ${change}`).join(', ')}\n`
 }
 
 const jobParts: Partial<Record<JobChange, string>> = { changed: 'certificate', moved: 'lock slot' }

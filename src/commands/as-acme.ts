@@ -1,14 +1,13 @@
 // A run started by root: the work is done by user `acme` in a child, as in the unit; root keeps only the hooks. The child
 // is this program again; it gets its jobs on standard input, so that it needs to read nothing that only root may.
 
-import { lchownSync } from 'node:fs'
-import { NixacmeError, writeError } from '../errors.ts'
-import { ensureDir, lstatIfThere } from '../fs.ts'
+import { NixacmeError } from '../errors.ts'
 import type { Host } from '../host.ts'
 import type { Job } from '../job/job.ts'
 import { groupId } from '../system-users.ts'
+import { ensureRuntime, ensureState } from './acme-folders.ts'
 import type { Context } from './context.ts'
-import { acmeUser, findAcmeUser } from './owner.ts'
+import { findAcmeUser } from './owner.ts'
 import { type PlanOptions, planJobs } from './plan-jobs.ts'
 import { type RenewSettings, work } from './work.ts'
 import { makeSelfsigned, makeSelfsignedCa } from './work-selfsign.ts'
@@ -49,42 +48,24 @@ const passedOn = [
   'NODE_EXTRA_CA_CERTS',
 ] // prettier-ignore
 
-/**
- * Creates what only root can: the two root folders, in root's own parents. Anything in them is made by acme itself. One
- * that is there must be acme's, and root does not give away what it did not make.
- */
-function ensureRoots({ roots }: Context, user: { uid: number; gid: number }): void {
-  for (const [path, mode] of [
-    [roots.state, 0o755],
-    [roots.runtime, 0o700],
-  ] as const) {
-    const there = lstatIfThere(path)
-    if (there?.isDirectory() && there.uid === 0) {
-      throw new NixacmeError('permission', `'${path}' belongs to root, and the work is done by user '${acmeUser}'`, {
-        hints: [`give it to him: chown ${acmeUser}:${acmeUser} '${path}'`],
-      })
-    }
-    if (there) continue
-    try {
-      ensureDir(path, { mode })
-      lchownSync(path, user.uid, user.gid)
-    } catch (e) {
-      throw writeError(path, e)
-    }
-  }
-}
+const kindOf = (task: Exclude<Task, { plan: PlanOptions }>) =>
+  'renew' in task ? 'renew' : 'selfsign' in task ? 'selfsign' : 'selfsignCa'
 
 /** Does the work of `jobs` as user acme. Gives the child's exit status. */
 export async function asAcme(jobs: readonly Job[], task: Task, context: Context): Promise<number> {
   const { host, roots } = context
   const user = await findAcmeUser()
-  const groups = new Set([user.gid])
+  const gids = new Map<string, number>()
   for (const name of new Set(jobs.map((job) => job.group))) {
     const gid = await groupId(name)
-    if (gid !== undefined) groups.add(gid)
+    if (gid !== undefined) gids.set(name, gid)
   }
   // A plan writes nothing.
-  if (!('plan' in task)) ensureRoots(context, user)
+  if (!('plan' in task)) {
+    ensureRuntime(roots, user)
+    ensureState(roots, { kind: kindOf(task), jobs, user, gids })
+  }
+  const groups = new Set([user.gid, ...gids.values()])
   const order: Order = { jobs, task, identity: { ...user, groups: [...groups] } }
   const { runProgram } = await import('../process.ts')
   const [file, ...args] = host.self

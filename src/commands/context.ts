@@ -86,6 +86,10 @@ export function staleness(
   return undefined
 }
 
+/** A unit's run sees only the folders that systemd has made for the job that was compiled with it. */
+const isBoundToJobs = ({ host }: Context, wanted: Wanted, jobs: readonly Job[]): boolean =>
+  host.env['STATE_DIRECTORY'] !== undefined && wanted !== 'all' && jobs.length === wanted.length
+
 /**
  * The jobs of the certificates wanted: compiled ones, or, where these are missing or older than the config, compiled in
  * memory (and said so). A config that has faults by now does not stop what was compiled before.
@@ -97,6 +101,10 @@ export async function findJobs(context: Context, wanted: Wanted): Promise<Found>
   const { jobs, faults } = stored
   const stale = staleness(context, stored)
   if (!stale) return { jobs, faults }
+  if (isBoundToJobs(context, wanted, jobs)) {
+    log.warning(`${stale}: going on with the jobs compiled before`, ["run 'nixacme apply'"])
+    return { jobs, faults }
+  }
   let config: Config
   try {
     config = await loadConfig(context)

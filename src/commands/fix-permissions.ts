@@ -1,8 +1,9 @@
 // Brings owner, group and mode of the state in order (contract 1.6, 1.9: acme-fixperms): after a copy by root, a change of
 // a certificate's `group`, a restored backup. Silent where all is right. The unit runs it as user acme without any
-// privilege: owners are systemd's matter there, and files of others are told. Root, by hand or in apply, mends those too.
+// privilege: owners are systemd's matter there, and files of others are told. Root, by hand or in apply, mends those too, and
+// keeps the folders that all certificates share for itself: a link that acme could put there would lead systemd astray.
 import { NixacmeError, writeError } from '../errors.ts'
-import { under } from '../fs.ts'
+import { lstatIfThere, readIfThere, under } from '../fs.ts'
 import type { Job } from '../job/job.ts'
 import { holdRoot, type Inode, letGo } from '../renewal/inode.ts'
 import { Findings, mend, mendBelow, mendFolder, type Rule, type Walker } from '../renewal/ownership.ts'
@@ -38,9 +39,10 @@ export async function fixPermissions(context: Context): Promise<number> {
   try {
     const state = keep(holdRoot(roots.state))
     if (!state) return status
-    mend(state, shared(owner), walker)
-    const lego = keep(mendFolder(state, '.lego', shared(owner), walker))
-    if (lego) mendAccounts(lego, owner, walker)
+    const ruleOf = sharedRule(owner, walker.self.uid)
+    mend(state, ruleOf(roots.state), walker)
+    const lego = keep(mendFolder(state, '.lego', ruleOf(under(roots.state, '.lego')), walker))
+    if (lego) mendAccounts(lego, owner, ruleOf(under(roots.state, '.lego', 'accounts')), walker)
     mendTree(state, '.minica', [{ ...owner, folder: 0o750, file: 0o600 }, closed(owner)], walker)
     for (const job of found.jobs) {
       // Between two certificates a signal is heard.
@@ -57,8 +59,16 @@ export async function fixPermissions(context: Context): Promise<number> {
   return status
 }
 
-/** The folders that all certificates share: everybody may look. */
-const shared = (owner: Owner): Rule => ({ ...owner, folder: 0o755, file: 0o640 })
+/**
+ * The folders that all certificates share: everybody may look. They are root's where root sets up; without root's rights
+ * those that are root's already are right, and the others stay the caller's.
+ */
+const sharedRule =
+  (owner: Owner, self: number) =>
+  (path: string): Rule => {
+    const isRoots = self === 0 || lstatIfThere(path)?.uid === 0
+    return { ...(isRoots ? { uid: 0, gid: 0 } : owner), folder: 0o755, file: 0o640 }
+  }
 
 /** Nobody but the owner: `u=rwX,g=,o=`. */
 const closed = ({ uid }: Owner): Rule => ({ uid, gid: undefined, folder: 0o700, file: 0o600 })
@@ -76,8 +86,8 @@ function mendTree(parent: Inode, name: string, [own, ...rules]: readonly [Rule, 
 }
 
 /** The folders of the accounts let in a group (that of the unit started last, contract 1.6), what is in them nobody. */
-const mendAccounts = (lego: Inode, owner: Owner, walker: Walker): void =>
-  mendTree(lego, 'accounts', [shared(owner), { ...closed(owner), folder: 0o750 }, closed(owner)], walker)
+const mendAccounts = (lego: Inode, owner: Owner, shared: Rule, walker: Walker): void =>
+  mendTree(lego, 'accounts', [shared, { ...closed(owner), folder: 0o750 }, closed(owner)], walker)
 
 /** Mends both folders of a certificate. Gives the status of what hinders it, once it is said. */
 async function mendCertificate(
@@ -129,6 +139,18 @@ function groupFinder(owner: Owner, { host, log }: Context): (job: Job) => Promis
 
 const files = (count: number): string => (count === 1 ? '1 file or folder' : `${count} files and folders`)
 
+/** CAP_CHOWN, CAP_DAC_OVERRIDE and CAP_FOWNER (capabilities(7)): what makes root the one who may. */
+const mendingRights = 0b1011n
+
+/** Why root was refused: in a unit even he has no privilege. */
+function rootsHint(): string {
+  const [, effective] = /^CapEff:\s*([\da-f]+)$/m.exec(`${readIfThere('/proc/self/status') ?? ''}`) ?? []
+  const isPlainUser = effective !== undefined && (BigInt(`0x${effective}`) & mendingRights) !== mendingRights
+  return isPlainUser
+    ? "here root lacks the capabilities for it, as in a unit: run 'nixacme fix-permissions' by hand"
+    : 'is it immutable (lsattr), or on a file system without owners?'
+}
+
 function tellFindings({ mended, odd, refused }: Findings, { log, host, roots }: Context): void {
   if (odd.count > 0) {
     log.warning(`left ${files(odd.count)} in '${roots.state}' alone, such as ${odd.first}`, [
@@ -138,7 +160,7 @@ function tellFindings({ mended, odd, refused }: Findings, { log, host, roots }: 
   if (refused.count > 0) {
     log.warning(
       `not allowed to mend ${files(refused.count)} in '${roots.state}', such as '${refused.first}', ignoring`,
-      [host.identity.uid === 0 ? 'is it immutable (lsattr), or on a file system without owners?' : 'run as root'],
+      [host.identity.uid === 0 ? rootsHint() : 'run as root'],
     )
   }
   if (mended > 0) log.notice(`mended owner, group or mode of ${files(mended)} in '${roots.state}'`)

@@ -59,7 +59,7 @@ const shell = (): string => (existsSync('/bin/bash') ? '/bin/bash' : '/bin/sh')
  * first line runs, and its end is marked: when we are killed while writing, the half that arrived is not run.
  */
 const endOfHook = '#end of hook'
-const readHook = `hook=$(cat <&3); exec 3<&-; case $hook in *'${endOfHook}') eval "\${hook%${endOfHook}}";; *) exit 126;; esac`
+const readHook = `umask 022; hook=$(cat <&3); exec 3<&-; case $hook in *'${endOfHook}') eval "\${hook%${endOfHook}}";; *) exit 126;; esac`
 
 /**
  * Takes the marker, runs `postRun` in `out/` and reloads the services. Throws `hook` (1) when one of them fails, `later`

@@ -52,6 +52,25 @@ function assertName({ name, raw, options, faulty }: Candidate, findings: Finding
   }
 }
 
+/** Challenges go where the web server serves them, not into what holds keys, nor to the root of all folders. */
+export function assertWebroots(certs: readonly Candidate[], findings: Findings): void {
+  const state = '/var/lib/acme'
+  const names = new Set(certs.map(({ name }) => name))
+  for (const cert of certs) {
+    const { webroot } = cert.options
+    if (webroot === null || cert.faulty.has('webroot')) continue
+    const path = webroot.replace(/\/+$/, '').replaceAll(/\/+/g, '/')
+    const [first = ''] = path.startsWith(`${state}/`) ? path.slice(state.length + 1).split('/') : []
+    const isTaken = path === '' || path === state || first.startsWith('.') || names.has(first)
+    if (isTaken)
+      findings.fault(
+        effectivePlace(cert, 'webroot'),
+        `'${webroot}' cannot be a webroot: ${path === '' ? 'it is the root of all folders' : 'keys are kept there'}`,
+        `choose a folder of its own, such as '${state}/acme-challenge'`,
+      )
+  }
+}
+
 /** The self-signed unit of one certificate has the name of another's own unit. */
 export function assertUnitNames(certs: readonly Candidate[], findings: Findings): void {
   const names = new Set(certs.map(({ name }) => name))

@@ -1,7 +1,7 @@
 // Documents → Config: sections checked, old global options moved into defaults, defaults and built-in values filled in.
 import { isDeepStrictEqual } from 'node:util'
 import { byBytes } from '../job/slots.ts'
-import { assertCertificate, assertTerms, assertUnitNames, type Candidate } from './assertions.ts'
+import { assertCertificate, assertTerms, assertUnitNames, assertWebroots, type Candidate } from './assertions.ts'
 import { assertRoots } from './ca-certificates.ts'
 import type { CertConfig, Config } from './config.ts'
 import type { Findings } from './faults.ts'
@@ -37,6 +37,7 @@ export function resolve({ main, documents, sources }: Files, findings: Findings)
     assertTerms(top, merged.certs.size, findings)
     for (const one of candidates) assertCertificate(one, findings)
     assertUnitNames(candidates, findings)
+    assertWebroots(candidates, findings)
   }
   findings.throwIfAny(documents.map(({ file }) => file))
   const all = { ...builtInGlobal, ...top.values }

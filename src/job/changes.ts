@@ -2,7 +2,7 @@
 // removed (its state stays). The list of them comes last, so that half of them never pass for all.
 import { mkdirSync, readdirSync, rmSync, unlinkSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { NixacmeError, readError, writeError } from '../errors.ts'
+import { readError, writeError } from '../errors.ts'
 import { ensureDir, type FileMode, orAbsent, readIfThere, writeAtomically } from '../fs.ts'
 import { isJobOf, type Job, renderJob } from './job.ts'
 import { manifestPath, readManifest, renderManifest } from './manifest.ts'
@@ -53,11 +53,15 @@ function kindOf(stored: string | undefined, job: Job | undefined): JobChange {
 const meaning = (text: string, besides?: keyof Job): string =>
   JSON.stringify({ ...(JSON.parse(text) as object), sources: undefined, ...(besides && { [besides]: undefined }) })
 
-/**
- * Writes what differs. `gid`: the group that may read the jobs, for hooks may hold secrets; undefined: as the system has it.
- * Throws `write` (73) or `permission` (77).
- */
-export function writeJobs(roots: Roots, jobs: readonly Job[], { kinds }: JobChanges, gid: number | undefined): void {
+export interface Writer {
+  /** Whoever writes is root. */
+  readonly isRoot: boolean
+  /** The group that may read the jobs, for hooks may hold secrets; undefined: as the system has it. */
+  readonly gid: number | undefined
+}
+
+/** Writes what differs. Throws `write` (73) or `permission` (77). */
+export function writeJobs(roots: Roots, jobs: readonly Job[], { kinds }: JobChanges, { isRoot, gid }: Writer): void {
   const mode: FileMode = { mode: 0o640, gid }
   try {
     mkdirSync(dirname(roots.jobs), { recursive: true, mode: 0o755 })
@@ -70,6 +74,6 @@ export function writeJobs(roots: Roots, jobs: readonly Job[], { kinds }: JobChan
     }
     writeAtomically(manifestPath(roots), renderManifest(jobs.map(({ cert }) => cert)), mode)
   } catch (e) {
-    throw e instanceof NixacmeError ? e : writeError(roots.jobs, e)
+    throw writeError(roots.jobs, e, isRoot ? [] : ['run as root, or name a folder of your own with --jobs-dir'])
   }
 }

@@ -11,8 +11,11 @@ const othersMayWrite = (s: Stats): boolean => (s.mode & 0o022) !== 0 && (s.mode 
  * Throws `permission` (77) unless the job file and every folder above it belong to root or `uid` and are writable by no
  * one else. A job that is not there is fine.
  */
-export function assertTrusted(roots: Roots, cert: string, uid: number): void {
-  const file = jobPath(roots, cert)
+export const assertTrusted = (roots: Roots, cert: string, uid: number): void =>
+  assertTrustedFile(jobPath(roots, cert), uid, 'the job')
+
+/** The same of any file, for a sentence that begins with `what`. */
+export function assertTrustedFile(file: string, uid: number, what: string): void {
   let real: string | undefined
   try {
     real = orAbsent(() => realpathSync(file))
@@ -21,11 +24,11 @@ export function assertTrusted(roots: Roots, cert: string, uid: number): void {
   }
   if (real === undefined) return
   // The names on the way, and what they lead to.
-  for (const start of new Set([file, real])) assertOnlyOurs(start, uid, file)
+  for (const start of new Set([file, real])) assertOnlyOurs(start, uid, file, what)
 }
 
 /** Throws `permission` (77) unless `start` and all above it, as far as it is there, belong to root or `uid` alone. */
-export function assertOnlyOurs(start: string, uid: number, file = start): void {
+export function assertOnlyOurs(start: string, uid: number, file = start, what = 'the job'): void {
   for (let path = start; ; path = dirname(path)) {
     let s: Stats | undefined
     try {
@@ -37,7 +40,7 @@ export function assertOnlyOurs(start: string, uid: number, file = start): void {
     if (!isOurs || (s && !s.isSymbolicLink() && othersMayWrite(s))) {
       throw new NixacmeError(
         'permission',
-        `the job '${file}' is not to be trusted: others than root may write '${path}'`,
+        `${what} '${file}' is not to be trusted: others than root may write '${path}'`,
         {
           hints: [`mend owner and mode of '${path}', then run 'nixacme apply'`],
         },

@@ -40,7 +40,8 @@ export type Verdict = { readonly kind: 'make' | 'leave' | 'refuse'; readonly rea
 /** Whether to make a self-signed certificate. Pure. */
 export function judgePreliminary(situation: Situation): Verdict {
   const { installed, candidate, names, now } = situation
-  if (candidate.kind === 'usable' && isGood(candidate.facts, names, now))
+  // Where nothing is installed services have nothing to start with until the renewal has put the real one there.
+  if (installed.kind !== 'nothing' && candidate.kind === 'usable' && isGood(candidate.facts, names, now))
     return { kind: 'leave', reason: 'the real certificate is there' }
   switch (installed.kind) {
     case 'nothing':

@@ -4,7 +4,15 @@ import { basename } from 'node:path'
 import type { FileChange } from './changes.ts'
 import type { SystemControl } from './control.ts'
 import { sysusersPath, tmpfilesPath, unitsDir } from './machine.ts'
-import { finishedTarget, lockFilesService, permissionsService, renewalService, renewalTimer } from './names.ts'
+import {
+  finishedTarget,
+  lockFilesService,
+  permissionsService,
+  renewalService,
+  renewalTimer,
+  selfsignedCaService,
+  selfsignedService,
+} from './names.ts'
 
 export interface Activation {
   readonly control: SystemControl
@@ -15,20 +23,33 @@ export interface Activation {
   readonly added: readonly string[]
   /** There before, and with something else to do now. */
   readonly changed: readonly string[]
+  /** All certificates of the config. */
+  readonly wanted: readonly string[]
+  /** Whether an earlier one was cut short: what it had told systemd is not known. */
+  readonly resumed: boolean
 }
 
 const isUnit = (path: string): boolean => path.startsWith(`${unitsDir}/`)
 
 const changeOf = ({ files }: Activation, path: string): FileChange => files.get(path) ?? 'unchanged'
 
-/** Before the files are gone that say how: units that are no more end. */
-export async function stopRemoved({ control, files, image }: Activation): Promise<void> {
-  const units = [...files].flatMap(([path, kind]) => (isUnit(path) && kind === 'removed' ? [basename(path)] : []))
+/**
+ * Before the files are gone that say how: units that are no more end. Not those for self-signed certificates of what stays:
+ * these do not run, and a stop of them would stop who requires them.
+ */
+export async function stopRemoved({ control, files, image, wanted }: Activation): Promise<void> {
+  const spared = new Set([...wanted.map(selfsignedService), ...(wanted.length > 0 ? [selfsignedCaService] : [])])
+  const gone = [...files].flatMap(([path, kind]) => (isUnit(path) && kind === 'removed' ? [basename(path)] : []))
+  const units = gone.filter((name) => !spared.has(name))
   if (units.length === 0) return
   if (image !== undefined) return control.run('systemctl', `--root=${image}`, '--quiet', 'disable', '--', ...units)
   await control.run('systemctl', '--quiet', 'disable', '--now', '--', ...units)
-  // One that has failed would be remembered without its file. That others have not is an error to systemctl.
-  await control.ask('systemctl', 'reset-failed', '--', ...units)
+  // One that has failed would be remembered without its file.
+  const list = ['list-units', '--all', '--state=failed', '--plain', '--no-legend', '--', ...units]
+  const failed = ((await control.ask('systemctl', ...list)) ?? '')
+    .split('\n')
+    .flatMap((line) => line.split(' ')[0] || [])
+  if (failed.length > 0) await control.run('systemctl', 'reset-failed', '--', ...failed)
 }
 
 /** The user and the folders: before jobs are written that only they may read. */
@@ -46,17 +67,17 @@ const enabled = (cert: string): string[] => [renewalService(cert), renewalTimer(
 
 /** After the files are written: loaded, enabled, started. Starts are not waited for. */
 export async function activate(activation: Activation): Promise<void> {
-  const { control, files, added, changed, image } = activation
+  const { control, files, added, changed, image, resumed } = activation
   const units = added.flatMap(enabled)
   if (image !== undefined) {
     if (units.length > 0) await control.run('systemctl', `--root=${image}`, '--quiet', 'enable', '--', ...units)
     return
   }
-  if ([...files].some(([path, kind]) => isUnit(path) && kind !== 'unchanged') || added.length > 0)
+  if (resumed || units.length > 0 || [...files].some(([path, kind]) => isUnit(path) && kind !== 'unchanged'))
     await control.run('systemctl', 'daemon-reload')
   if (units.length > 0) await control.run('systemctl', '--quiet', 'enable', '--', ...units)
-  const setUp = [permissionsService, lockFilesService].filter(
-    (name) => changeOf(activation, `${unitsDir}/${name}`) === 'changed',
+  const setUp = [permissionsService, lockFilesService].filter((name) =>
+    resumed ? files.has(`${unitsDir}/${name}`) : changeOf(activation, `${unitsDir}/${name}`) === 'changed',
   )
   if (setUp.length > 0) await control.run('systemctl', 'try-restart', '--', ...setUp)
   const restarted = await underWay(control, changed)

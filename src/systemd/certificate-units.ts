@@ -2,6 +2,7 @@
 // 1.9, 2.4). Names, ordering and folders are the module's. There is no leader certificate and no account target: whoever
 // comes first registers the account, under a lock, so that one broken certificate holds up no other.
 import type { CertConfig, Config } from '../config/config.ts'
+import { under } from '../fs.ts'
 import { type Job, pathsOf } from '../job/job.ts'
 import { defaultRoots } from '../job/paths.ts'
 import {
@@ -99,7 +100,9 @@ function renewal(of: CertificateUnits): Unit {
       serviceSection({
         ...common(of),
         run: ['renew', ...operand(cert.name)],
+        makes: paths.certificate,
         hooksOf: cert.name,
+        reaches: finishedTarget(cert.name),
         network: 'network',
         seconds: startSeconds(of),
         staysActive: false,
@@ -110,8 +113,8 @@ function renewal(of: CertificateUnits): Unit {
         extra: [
           ['Slice', slice],
           journalField(cert),
-          'Compiled code, so that a run with nothing to do starts faster. Only its user may write there.',
-          ['CacheDirectory', `acme/${cert.group}`],
+          'Compiled code, so that a run with nothing to do starts faster. Only its user may write there, and root has his own.',
+          ['CacheDirectory', config.useRoot ? 'acme/root' : `acme/acme-${cert.group}`],
           ['CacheDirectoryMode', '0700'],
           ...secrets(cert),
         ],
@@ -146,13 +149,15 @@ function timer({ config, cert }: CertificateUnits): Unit {
 }
 
 function finished({ config, cert }: CertificateUnits): Unit {
-  const services = [renewalService(cert.name), ...(config.preliminarySelfsigned ? [selfsignedService(cert.name)] : [])]
+  const renewalUnit = renewalService(cert.name)
+  const before = config.preliminarySelfsigned ? [selfsignedService(cert.name)] : []
   return {
     name: finishedTarget(cert.name),
     sections: [
       unitSection(`ACME certificate for ${cert.name} is there`, [
-        ['Requires', services.join(' ')],
-        ['After', services.join(' ')],
+        ['Requires', renewalUnit],
+        ...(before.length > 0 ? [['Wants', before.join(' ')] as const] : []),
+        ['After', [renewalUnit, ...before].join(' ')],
       ]),
       installedIn('default.target'),
     ],
@@ -162,16 +167,17 @@ function finished({ config, cert }: CertificateUnits): Unit {
 function selfsigned(of: CertificateUnits): Unit {
   const { cert, job } = of
   const paths = pathsOf(defaultRoots, job)
-  const setUp = [selfsignedCaService, permissionsService].join(' ')
   return {
     name: selfsignedService(cert.name),
     sections: [
       unitSection(`Generate self-signed certificate for ${cert.name}`, [
         startsWithoutLimit,
-        ['After', setUp],
-        ['Requires', setUp],
-        'Until the first real certificate is there: then not even Node is started.',
-        ['ConditionPathExists', `!${plain(paths.certificate)}`],
+        ['After', [selfsignedCaService, permissionsService].join(' ')],
+        ['Requires', selfsignedCaService],
+        ['Wants', permissionsService],
+        'Until the first real certificate is there, and installed: then not even Node is started.',
+        ['ConditionPathExists', `|!${plain(paths.certificate)}`],
+        ['ConditionPathExists', `|!${plain(under(paths.out, 'fullchain.pem'))}`],
       ]),
       serviceSection({
         ...common(of),

@@ -1,6 +1,6 @@
 // What becomes of the files that nixacme gives the system: compared with what is there, written in one step each. A list of
 // them, kept beside the jobs, tells which are its own to remove; it is written before the first of them and after the last.
-import { lstatSync, readFileSync, rmSync } from 'node:fs'
+import { lstatSync, readFileSync, readlinkSync, rmSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { NixacmeError, readError, writeError } from '../errors.ts'
 import { ensureDirs, lstatIfThere, readIfThere, writeAtomically } from '../fs.ts'
@@ -49,7 +49,9 @@ function kindOf(path: string, text: string | undefined, isOwn: boolean): FileCha
     const there = lstatSync(path, { throwIfNoEntry: false })
     if (!there) return 'added'
     const content = there.isFile() ? readFileSync(path, 'utf8') : undefined
-    if (content === text) return 'unchanged'
+    // One of ours that the admin has masked stays so.
+    const isMasked = isOwn && there.isSymbolicLink() && readlinkSync(path) === '/dev/null'
+    if (content === text || isMasked) return 'unchanged'
     if (isOwn || content?.startsWith(madeByUs)) return 'changed'
   } catch (e) {
     throw readError(path, e)

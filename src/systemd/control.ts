@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs'
 import { NixacmeError } from '../errors.ts'
 import type { Host } from '../host.ts'
 import { runProgram } from '../process.ts'
+import { interruptedError } from '../wait.ts'
 
 /** True when systemd runs this machine (sd_booted(3)). */
 export const isBooted = (): boolean => existsSync('/run/systemd/system')
@@ -21,6 +22,7 @@ export class SystemControl {
   async run(file: string, ...args: readonly string[]): Promise<void> {
     const { failure } = await this.#start(file, args, 'stderr')
     if (!failure) return
+    if (this.#host.interrupted.aborted) throw interruptedError(this.#host.interrupted)
     throw new NixacmeError('write', `'${[file, ...args].join(' ').slice(0, 300)}' ${failure}`, {
       hints: ["mend what it complains about, then run 'nixacme apply' again: it takes up where it stopped"],
     })

@@ -47,7 +47,10 @@ const common = ({ config, program, systemdVersion }: MachineUnits) =>
 /** Read by nobody: the unit's text must change when its work does, so that apply starts it anew. */
 const changesWith = (value: string): Line => ['X-NixacmeChangesWith', value]
 
-/** Owners are set by systemd itself (StateDirectory=), so that this needs no privilege, in folders where any would be a risk. */
+/**
+ * Mends as the owner of the files may, without any privilege: it works in folders where any would be a risk. Owners are
+ * set by systemd itself where it makes folders (StateDirectory=, tmpfiles), and by root who runs the command by hand.
+ */
 function permissions(of: MachineUnits): Unit {
   const { certs } = of.config
   const wanted = createHash('sha256').update(JSON.stringify(certs.map(({ name, group }) => [name, group])))
@@ -60,8 +63,9 @@ function permissions(of: MachineUnits): Unit {
         groups: of.config.useRoot ? [] : certs.map(({ group }) => group),
         run: ['fix-permissions'],
         staysActive: true,
-        state: [stateName, `${stateName}/.lego`, `${stateName}/.lego/accounts`],
-        extra: [['WorkingDirectory', defaultRoots.state]],
+        writable: [defaultRoots.state],
+        // Nothing to do, and no failure, where no state is yet.
+        extra: [['WorkingDirectory', `-${defaultRoots.state}`]],
       }),
     ],
   }
@@ -136,6 +140,8 @@ const challengeFolders = (webroot: string): string[] => {
   return [root, `${root}/.well-known`, `${root}/.well-known/acme-challenge`]
 }
 
+const sharedFolders = ['', '/.lego', '/.lego/accounts'].map((path) => `${defaultRoots.state}${path}`)
+
 /**
  * tmpfiles.d(5): the folders that root must make. What is there of a web server's own folders keeps its owner and mode;
  * those for the challenges are made for user acme, both: in a folder of another owner systemd-tmpfiles goes down one step
@@ -145,7 +151,8 @@ const challengeFolders = (webroot: string): string[] => {
 export function tmpfiles(config: Config, jobs: string): string {
   const user = config.useRoot ? 'root' : 'acme'
   const webroots = [...new Set(config.certs.map(({ challenge }) => challenge.webroot))].sort()
-  const own = (path: string) => `d ${configField(path)} 0755 ${user} ${user}`
+  const ownedBy = (owner: string) => (path: string) => `d ${configField(path)} 0755 ${owner} ${owner}`
+  const own = ownedBy(user)
   const webroot = (path: string): string[] => {
     const [root = '', wellKnown = '', challenges = ''] = challengeFolders(path)
     if (root.startsWith(`${defaultRoots.state}/`)) return [root, wellKnown, challenges].map(own)
@@ -153,7 +160,8 @@ export function tmpfiles(config: Config, jobs: string): string {
     return [`d- ${configField(root)} - - -`, ...forUser]
   }
   const lines = [
-    own(defaultRoots.state),
+    "# What all certificates share is root's: nobody else can put a link there, through which systemd would make folders.",
+    ...sharedFolders.map(ownedBy('root')),
     '# The locks of the renewals.',
     `d ${defaultRoots.runtime} 0700 ${user} ${user}`,
     `Z ${defaultRoots.runtime} ~0700 ${user} - - -`,

@@ -24,6 +24,10 @@ export interface Service {
   readonly run: readonly string[]
   /** The certificate whose hooks are told, when that has succeeded, of what was installed. */
   readonly hooksOf?: string
+  /** The file without which a run that a signal has ended is no success. */
+  readonly makes?: string
+  /** Target that is reached by a success. */
+  readonly reaches?: string
   readonly network: Network
   /** Seconds after which a start has failed. */
   readonly seconds: number
@@ -55,12 +59,12 @@ const optional = (path: string): string => `-${path}`
 
 /**
  * The state root shows only what the service is for: keys of other certificates are not there to be read. A service for
- * the whole state sees it all.
+ * the whole state, which has no folder of its own and writes everywhere, sees it all.
  */
 function stateView({ state, readable, writable }: Service): Line[] {
   const inState = (path: string) => path.startsWith(`${stateRoot}/`)
-  if (state.includes(stateName)) return []
   const own = state.map((name) => `/var/lib/${name}`)
+  if (own.length === 0 && writable.includes(stateRoot)) return []
   if (own.length === 0) return [['InaccessiblePaths', optional(stateRoot)]]
   return [
     'Of the state only these folders are seen.',
@@ -108,6 +112,22 @@ function hooks({ hooksOf, program, network }: Service): Line[] {
   return ['By root and outside of the sandbox, as hooks are.', ['ExecStartPost', `+${commandLine(words)}`]]
 }
 
+/** SIGTERM counts as success, since a stop is no failure: but not where it left nothing. */
+const proof = ({ makes }: Service): Line[] =>
+  makes === undefined
+    ? []
+    : [
+        'Stopped while it waits or works, it has not failed; ended by somebody else, it has, unless there is a certificate.',
+        ['SuccessExitStatus', 'SIGTERM'],
+        ['ExecStartPost', commandLine(['/usr/bin/test', '-e', makes])],
+      ]
+
+/** Also when an earlier failure has kept it back. */
+const announcement = ({ reaches }: Service): Line[] =>
+  reaches === undefined
+    ? []
+    : [['ExecStartPost', `-+${commandLine(['/usr/bin/systemctl', '--no-block', 'start', '--', reaches])}`]]
+
 /** The section [Service]. */
 export function serviceSection(service: Service): Section {
   const { program, useRoot, group, network } = service
@@ -117,11 +137,11 @@ export function serviceSection(service: Service): Section {
     ['Type', 'oneshot'],
     ...(service.staysActive ? [['RemainAfterExit', 'yes'] as const] : []),
     ['ExecStart', commandLine([executable, ...nodeFlags, ...script, ...service.run])],
+    ...proof(service),
     ...hooks(service),
+    ...announcement(service),
     ['SyslogIdentifier', 'nixacme'],
     ...withoutNoise(service),
-    'Stopped while it waits or works, which costs nothing, it has not failed.',
-    ['SuccessExitStatus', 'SIGTERM'],
     ['TimeoutStartSec', `${service.seconds}s`],
     ['User', useRoot ? 'root' : user],
     ['Group', group],

@@ -1,4 +1,5 @@
-// What an apply that was cut short had still to start: kept while it works, so that the next one does.
+// What an apply that was cut short had still to tell systemd: kept while it works, so that the next one does, whatever the
+// config says by then.
 import { rmSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { readError, writeError } from '../errors.ts'
@@ -9,12 +10,16 @@ export interface Todo {
   readonly added: readonly string[]
   /** Certificates whose renewal is to be started. */
   readonly changed: readonly string[]
+  /** Certificates whose units are being stopped and disabled: one that comes back is as good as new. */
+  readonly removed: readonly string[]
 }
+
+const kinds = ['added', 'changed', 'removed'] as const
 
 const pathIn = (root: string): string => join(root, '/var/lib/nixacme/unfinished')
 
-/** Nothing, as a rule. Throws `data` (65) or `permission` (77). */
-export function readUnfinished(root: string): Todo {
+/** Undefined when the last one was finished, as a rule. Throws `data` (65) or `permission` (77). */
+export function readUnfinished(root: string): Todo | undefined {
   const path = pathIn(root)
   let text: string | undefined
   try {
@@ -22,22 +27,23 @@ export function readUnfinished(root: string): Todo {
   } catch (e) {
     throw readError(path, e)
   }
-  const words = (text ?? '').split('\n').map((line) => line.split(' '))
+  if (text === undefined) return undefined
+  const words = text.split('\n').map((line) => line.split(' '))
   const named = (kind: string) => words.flatMap(([word, cert]) => (word === kind && cert ? [cert] : []))
-  return { added: named('added'), changed: named('changed') }
+  return { added: named('added'), changed: named('changed'), removed: named('removed') }
 }
 
 /** Throws `write` (73) or `permission` (77). */
-export function writeUnfinished(root: string, { added, changed }: Todo): void {
+export function writeUnfinished(root: string, todo: Todo): void {
   const path = pathIn(root)
-  const lines = [...added.map((cert) => `added ${cert}`), ...changed.map((cert) => `changed ${cert}`)]
+  const lines = kinds.flatMap((kind) => todo[kind].map((cert) => `${kind} ${cert}\n`))
   try {
     ensureDirs(dirname(path), { mode: 0o755 })
-    writeAtomically(path, lines.map((line) => `${line}\n`).join(''), { mode: 0o644 })
+    writeAtomically(path, lines.join(''), { mode: 0o644 })
   } catch (e) {
     throw writeError(path, e)
   }
 }
 
-/** All is started. */
+/** All is told. */
 export const dropUnfinished = (root: string): void => rmSync(pathIn(root), { force: true })

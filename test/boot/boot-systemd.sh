@@ -35,7 +35,7 @@ MASKED=(
   getty@.service console-getty.service serial-getty@.service systemd-update-utmp.service
   systemd-update-utmp-runlevel.service systemd-ask-password-console.path systemd-ask-password-wall.path
   systemd-firstboot.service systemd-machine-id-commit.service systemd-random-seed.service systemd-sysctl.service
-  systemd-repart.service systemd-pstore.service systemd-pcrphase.service systemd-pcrphase-sysinit.service
+  tmp.mount systemd-repart.service systemd-pstore.service systemd-pcrphase.service systemd-pcrphase-sysinit.service
   systemd-journald-audit.socket systemd-initctl.socket systemd-tmpfiles-clean.timer systemd-remount-fs.service
 )
 # What a test could do to the machine around it. Root keeps the other capabilities, as units may need them.

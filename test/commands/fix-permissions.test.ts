@@ -5,7 +5,7 @@ import * as fs from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { acme, acmeJob, asUnit, cert, giveToAcme, makeHostile, web, writeJobs } from '../root/hostile.ts'
-import { changeTimes, layout, layState, looks, openTimes } from '../root/layout.ts'
+import { changeTimes, layout, layState, looks, openTimes, sharedFolders } from '../root/layout.ts'
 import { needs } from '../support/needs.ts'
 import { asUser, nobody } from '../support/other-user.ts'
 import { run } from '../support/process.ts'
@@ -17,11 +17,11 @@ for (const [who, how] of [
   test(`by ${who}: everything as the contract has it, then silence`, async (t) => {
     if (!needs(t, 'root')) return
     const { roots, command } = await makeHostile(t)
-    layState(roots.state)
+    layState(roots.state, who !== 'root')
     const before = openTimes(roots.state)
     const first = await command('fix-permissions', 0, how)
     assert.deepEqual([first.status, first.stdout], [0, '1\n'], first.stderr)
-    const all = Object.keys(layout).length
+    const all = Object.keys(layout).length - (who === 'root' ? 0 : sharedFolders.length)
     assert.equal(first.stderr, `nixacme: mended owner, group or mode of ${all} files and folders in '${roots.state}'\n`)
     assert.deepEqual(looks(roots.state), layout)
     assert.deepEqual(openTimes(roots.state), before)
@@ -35,7 +35,7 @@ for (const [who, how] of [
   test(`by ${who}: a new group is given; one file that is wrong is mended, and only that`, async (t) => {
     if (!needs(t, 'root')) return
     const { roots, command } = await makeHostile(t)
-    layState(roots.state)
+    layState(roots.state, who !== 'root')
     assert.equal((await command('fix-permissions')).status, 0)
     const key = join(cert, '.generations', '2026-11-05-0123456789abcdef', 'key.pem')
     fs.chmodSync(join(roots.state, key), 0o644)
@@ -54,7 +54,7 @@ for (const [who, how] of [
   test(`by ${who}: hard links, links, fifos and what is too deep are left alone, and told once`, async (t) => {
     if (!needs(t, 'root')) return
     const { roots, outside, command } = await makeHostile(t)
-    layState(roots.state)
+    layState(roots.state, who !== 'root')
     const secret = join(outside, 'secret')
     fs.writeFileSync(secret, 'secret', { mode: 0o600 })
     const out = join(roots.state, cert)
@@ -128,7 +128,7 @@ test('another file system below is not entered', async (t) => {
 test('a setuid file of root: root takes the bit and gives it to acme; CAP_CHOWN alone may not, and says so', async (t) => {
   if (!needs(t, 'root')) return
   const { roots, command } = await makeHostile(t)
-  layState(roots.state)
+  layState(roots.state, true)
   const file = join(roots.state, cert, 'deploy')
   fs.chmodSync(file, 0o6755)
   const unit = await command('fix-permissions', 0, asUnit)
@@ -154,6 +154,7 @@ test("useRoot: all of it is root's", async (t) => {
 test('nothing there, no job: silence', async (t) => {
   if (!needs(t, 'root')) return
   const { roots, command } = await makeHostile(t)
+  fs.chownSync(roots.state, 0, 0)
   const { mode } = fs.statSync(roots.state)
   assert.deepEqual((({ status, stderr }) => [status, stderr])(await command('fix-permissions')), [0, ''])
   assert.deepEqual([fs.readdirSync(roots.state), fs.statSync(roots.state).mode], [[], mode])
@@ -171,6 +172,36 @@ test('a group that does not exist: 78 for that certificate, the others are mende
   assert.equal(status, 78)
   assert.match(stderr, /^nixacme: error: a\.test: the group 'nosuchgroup' does not exist\n/)
   assert.deepEqual(looks(roots.state), layout)
+})
+
+test('user acme without any privilege, as in the unit: silent of shared folders, be they root’s or, as once, his', async (t) => {
+  if (!needs(t, 'root')) return
+  const { roots, command } = await makeHostile(t)
+  layState(roots.state)
+  assert.equal((await command('fix-permissions')).status, 0)
+  const inWeb = ['setpriv', `--reuid=${acme.uid}`, `--regid=${acme.gid}`, `--groups=${web.gid}`, '--no-new-privs']
+  for (const owner of [0, acme.uid]) {
+    for (const path of sharedFolders) fs.chownSync(join(roots.state, path), owner, owner)
+    const times = changeTimes(roots.state)
+    const { status, stderr } = await command('fix-permissions', 0, inWeb)
+    assert.deepEqual([status, stderr], [0, ''])
+    assert.deepEqual(changeTimes(roots.state), times)
+  }
+  assert.equal((await command('fix-permissions')).status, 0)
+  assert.deepEqual(looks(roots.state), layout, 'root takes them over')
+})
+
+test('root without capabilities, as in a unit with useRoot: told why', async (t) => {
+  if (!needs(t, 'root')) return
+  const { roots, command } = await makeHostile(t, { useRoot: true })
+  layState(roots.state, true)
+  await giveToAcme(roots.state)
+  const withoutRights = ['setpriv', '--bounding-set=-all', '--inh-caps=-all', '--no-new-privs']
+  const { status, stderr } = await command('fix-permissions', 0, withoutRights)
+  assert.equal(status, 0, stderr)
+  assert.match(stderr, /^nixacme: warning: not allowed to mend \d+ files and folders /)
+  assert.match(stderr, /^nixacme: hint: here root lacks the capabilities for it, as in a unit: run 'nixacme fix-perm/m)
+  assert.doesNotMatch(stderr, /lsattr/)
 })
 
 async function ownState(t: TestContext) {

@@ -41,6 +41,13 @@ const cases: readonly (readonly [string, string | Files, readonly RegExp[]])[] =
     oneCert('').replace('"/w"', '"w"'),
     [/^config.toml:4:11: defaults.webroot: 'w' is not an absolute path/],
   ],
+  ...['/', '/var/lib/acme', '/var/lib/acme//.lego', '/var/lib/acme/x.test/www/'].map(
+    (path): [string, string, RegExp[]] => [
+      `the webroot ${path}`,
+      oneCert('').replace('"/w"', `"${path}"`),
+      [/defaults.webroot: '.*' cannot be a webroot: (keys are kept there|it is the root of all folders)/],
+    ],
+  ),
   ['a wildcard by webroot', oneCert('domain = "*.x.test"'), [/:6:10: .*wildcard '\*.x.test' cannot be proven/]],
   [
     'a wildcard among the further names',

@@ -37,7 +37,7 @@ const nothing = { kind: 'nothing' } as const
 
 for (const [what, change, kind, reason] of [
   ['nothing', {}, 'make', /^no certificate yet$/],
-  ['a real one waits', { candidate: stored() }, 'leave', /real/],
+  ['a real one waits, nothing is installed', { candidate: stored() }, 'make', /no certificate yet/],
   ['a real one waits, a self-signed one is there', { candidate: stored(), installed: whole() }, 'leave', /real/],
   ['a real one waits that expired', { candidate: stored({ notAfter: now }) }, 'make', /no certificate yet/],
   ['a real one waits without a name', { candidate: stored({ names: ['x.test'] }) }, 'make', /no certificate yet/],
@@ -250,11 +250,11 @@ for (const [what, prepare, level] of [
     assert.deepEqual(snapshot(start.roots.state), before)
   })
 
-test("a real certificate that waits in lego's folder is enough", async (t) => {
+test("a real certificate waits in lego's folder, and nothing is installed: services start with a self-signed one", async (t) => {
   const start = makeStart(t)
   writeCertificate(start.paths, jobOf([cert]), await makeSet({ names: [cert] }))
+  assert.match(await start.selfsign([cert]), /installed self-signed certificate/)
   assert.match(await start.selfsign([cert]), /needed: the real certificate is there\n$/)
-  assert.equal(fs.existsSync(start.paths.out), false)
 })
 
 test('a clock of 1970: valid from the day of the build on, so that it is still good when the clock is set', async (t) => {

@@ -42,8 +42,8 @@ function ownersBelow(root: string, { world }: Machine): string[] {
 
 /** The whole state after a first run for a certificate of group web. */
 const wholeState = [
-  '.lego 755 acme:acme',
-  '.lego/accounts 755 acme:acme',
+  '.lego 755 root:root',
+  '.lego/accounts 755 root:root',
   '.lego/accounts/ACCOUNT 750 acme:web',
   '.lego/accounts/ACCOUNT/CA 700 acme:acme',
   '.lego/accounts/ACCOUNT/CA/admin@example.com 700 acme:acme',
@@ -96,7 +96,7 @@ for (const umask of ['0022', '0077', '0000'])
     assert.deepEqual([status, stdout], [0, ''], stderr)
     assert.deepEqual(ownersBelow(world.roots.state, machine), wholeState)
     const { mode, uid } = lstatSync(world.roots.state)
-    assert.deepEqual([mode & 0o777, uid], [0o755, acme.uid])
+    assert.deepEqual([mode & 0o777, uid], [0o755, 0])
     const runtime = lstatSync(world.roots.runtime)
     assert.deepEqual([runtime.mode & 0o777, runtime.uid], [0o700, acme.uid])
     const out = join(world.roots.state, cert)
@@ -189,10 +189,13 @@ test('user acme itself: no hook, the marker stays; post-run as root takes it, on
   if (!needs(t, 'root')) return
   const machine = await machineWithHook(t)
   const { world } = machine
-  // As tmpfiles would make them.
-  for (const path of [world.roots.state, world.roots.runtime]) {
-    mkdirSync(path)
-    chownSync(path, acme.uid, acme.gid)
+  // As tmpfiles and StateDirectory= would make them.
+  mkdirSync(world.roots.runtime)
+  chownSync(world.roots.runtime, acme.uid, acme.gid)
+  const { account } = world.job().hashes
+  for (const leaf of [cert, `.lego/${cert}`, `.lego/accounts/${account}`]) {
+    mkdirSync(join(world.roots.state, leaf), { recursive: true })
+    chownSync(join(world.roots.state, leaf), acme.uid, acme.gid)
   }
   world.configure({ defaults: { group: 'acme', postRun: tellingHook(world.dir) } })
   assert.equal((await machine.nixacme(['apply'])).status, 0)

@@ -4,10 +4,11 @@ import assert from 'node:assert/strict'
 import * as fs from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
+import { orAbsent } from '../../src/fs.ts'
 import { needs } from '../support/needs.ts'
 import { run } from '../support/process.ts'
 import { acme, asUnit, cert, type Hostile, makeHostile } from './hostile.ts'
-import { layout, layState, looks } from './layout.ts'
+import { layout, layState, looks, sharedFolders } from './layout.ts'
 
 const raceMs = 3000
 
@@ -92,6 +93,24 @@ async function prepare(t: TestContext): Promise<Hostile> {
   return machine
 }
 
+/** An older state again and again: root, who takes the shared folders for himself, would end the race in its first round. */
+function keepOld(state: string): { stop(): void } {
+  const timer = setInterval(() => {
+    for (const path of sharedFolders)
+      orAbsent(() => {
+        fs.lchownSync(join(state, path), acme.uid, acme.gid)
+      })
+  }, 1)
+  return { stop: () => clearInterval(timer) }
+}
+
+/** Puts back what an attack has moved away, when root took the folder from it halfway. */
+function putBack(path: string): void {
+  if (!fs.existsSync(`${path}.away`)) return
+  if (fs.lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink()) fs.unlinkSync(path)
+  fs.renameSync(`${path}.away`, path)
+}
+
 const walkers = [
   ['root', [], attacks],
   ['user acme with CAP_CHOWN', asUnit, pickForUnit(attacks)],
@@ -110,8 +129,10 @@ for (const [who, how, against] of walkers)
       const { roots, outside, command } = machine
       const look = layDecoys(outside)
       const before = look()
+      const old = who === 'root' ? keepOld(roots.state) : undefined
       const attackers = [machine.attack(script), machine.attack(script)]
       const { status, stdout, stderr, timedOut } = await command('fix-permissions', raceMs, how)
+      old?.stop()
       const rounds = await Promise.all(attackers.map((attacker) => attacker.stop()))
       t.diagnostic(
         `${stdout.trim()} runs against ${rounds.join(' and ')} rounds; ${stderr.split('\n').length} lines said`,
@@ -120,8 +141,7 @@ for (const [who, how, against] of walkers)
       assert.deepEqual([status, timedOut], [0, false], stderr.slice(0, 2000))
       assert.ok(Number(stdout) > 1 && rounds.every((n) => n > 100), 'a race that took place')
       assert.doesNotMatch(stderr, /error|at .*:\d+/)
-      for (const path of [`/${cert}`, '/.lego', `/.lego/${cert}`, '/.lego/accounts', '/.minica'])
-        if (fs.existsSync(`${roots.state}${path}.away`)) fs.renameSync(`${roots.state}${path}.away`, roots.state + path)
+      for (const path of [cert, '.lego', `.lego/${cert}`, '.lego/accounts', '.minica']) putBack(join(roots.state, path))
       assert.equal((await command('fix-permissions', 0, how)).status, 0)
       assert.deepEqual(looks(roots.state), layout)
       assert.deepEqual(look(), before)
@@ -136,8 +156,10 @@ test('nothing outside is opened for reading, whatever stands in the way', async 
   const attackers = Object.entries(attacks)
     .filter(([what]) => /become/.test(what))
     .map(([, script]) => machine.attack(script))
+  const old = keepOld(machine.roots.state)
   const traced = ['strace', '-f', '-y', '-o', trace, '-e', 'trace=open,openat,openat2,execve']
   const { status, stderr } = await command('fix-permissions', raceMs, traced)
+  old.stop()
   for (const attacker of attackers) await attacker.stop()
   assert.equal(status, 0, stderr.slice(0, 2000))
   const lines = fs.readFileSync(trace, 'utf8').split('\n')

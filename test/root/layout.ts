@@ -9,9 +9,9 @@ const generation = `${cert}/.generations/2026-11-05-0123456789abcdef`
 
 /** Path below the state → mode, and owner and group where they are others than acme:web. */
 export const layout: Readonly<Record<string, string>> = {
-  '.': '755 acme:acme',
-  '.lego': '755 acme:acme',
-  '.lego/accounts': '755 acme:acme',
+  '.': '755 root:root',
+  '.lego': '755 root:root',
+  '.lego/accounts': '755 root:root',
   [account]: '750 acme:root',
   [`${account}/ca.test`]: '700 acme:root',
   [`${account}/ca.test/a@b.test`]: '700 acme:root',
@@ -35,6 +35,9 @@ export const layout: Readonly<Record<string, string>> = {
   [`${cert}/renewed`]: '640 acme:web',
 }
 
+/** What all certificates share, outermost first. */
+export const sharedFolders = ['.', '.lego', '.lego/accounts'] as const
+
 /** Of the layout, those that are files. */
 const isFile = (path: string): boolean => /\.(json|key|pem|crt|txt)$|\/(deploy|renewed)$/.test(path)
 const links = {
@@ -45,8 +48,11 @@ const links = {
 const owners: Record<number, string> = { 0: 'root', [acme.uid]: 'acme', [web.gid]: 'web' }
 const named = (id: number): string => owners[id] ?? String(id)
 
-/** Makes the layout below `state`, all of it root's, with modes that let in too many or too few. */
-export function layState(state: string): void {
+/**
+ * Makes the layout below `state`, all of it root's, with modes that let in too many or too few; those of the shared folders
+ * too, unless `areSharedRight`: without root's rights nobody can mend root's.
+ */
+export function layState(state: string, areSharedRight = false): void {
   for (const path of Object.keys(layout)) {
     const at = join(state, path)
     fs.mkdirSync(isFile(path) ? dirname(at) : at, { recursive: true })
@@ -56,6 +62,8 @@ export function layState(state: string): void {
     const mode = isFile(path) ? (path.endsWith('deploy') ? 0o711 : path.endsWith('key') ? 0o600 : 0o666) : 0o777
     fs.chmodSync(join(state, path), mode)
   }
+  if (areSharedRight) for (const path of sharedFolders) fs.chmodSync(join(state, path), 0o755)
+  fs.chownSync(state, 0, 0)
   for (const [path, target] of Object.entries(links)) fs.symlinkSync(target, join(state, path))
 }
 

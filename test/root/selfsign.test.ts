@@ -23,7 +23,7 @@ function ownersIn({ world: { roots } }: Machine): string[] {
 }
 
 const wholeState = [
-  '.lego 755 acme:acme',
+  '.lego 755 root:root',
   '.lego/example.com 750 acme:web',
   '.minica 750 acme:acme',
   '.minica/cert.pem 600 acme:acme',

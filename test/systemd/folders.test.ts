@@ -78,9 +78,27 @@ test('tmpfiles: state, locks and webroots, with owners and modes of contract 1.6
     ['', '/acme-challenge', '/acme-challenge/.well-known', '/acme-challenge/.well-known/acme-challenge'].map((path) =>
       look(root, `/var/lib/acme${path}`),
     ),
-    [own, own, own, own],
+    ['755 0:0', own, own, own],
+  )
+  assert.deepEqual(
+    ['/.lego', '/.lego/accounts'].map((path) => look(root, `/var/lib/acme${path}`)),
+    ['755 0:0', '755 0:0'],
   )
   assert.equal(look(root, '/run/acme'), `700 ${acme}:${acme}`)
+})
+
+test('tmpfiles: a state of an older version, which is acme’s: what certificates share becomes root’s, no more', async (t) => {
+  if (!needs(t, 'systemd', 'root')) return
+  const root = makeRoot(t)
+  for (const path of ['', '/.lego', '/.lego/accounts', '/.lego/accounts/hash', '/x.test'])
+    make(root, `/var/lib/acme${path}`, 0o750, acme)
+  await createFolders(root, served('/srv/www'))
+  assert.deepEqual(
+    ['', '/.lego', '/.lego/accounts', '/.lego/accounts/hash', '/x.test'].map((path) =>
+      look(root, `/var/lib/acme${path}`),
+    ),
+    ['755 0:0', '755 0:0', '755 0:0', `750 ${acme}:${acme}`, `750 ${acme}:${acme}`],
+  )
 })
 
 test('tmpfiles: with useRoot all of it is root’s', async (t) => {

@@ -79,7 +79,11 @@ test('renewal: order, wishes, user, folders, hooks', () => {
     'renew',
     x,
   ])
-  assert.match(unit.one('Service', 'ExecStartPost'), /^\+.* post-run x\.test$/)
+  const [proof = '', hooks = '', announcement = '', ...more] = unit.all('Service', 'ExecStartPost')
+  assert.match(proof, new RegExp(`^/usr/bin/test -e /var/lib/acme/.lego/${x}/${job.hashes.certDir}/${x}.crt$`))
+  assert.match(hooks, /^\+.* post-run x\.test$/)
+  assert.equal(announcement, `-+/usr/bin/systemctl --no-block start -- acme-finished-${x}.target`)
+  assert.deepEqual(more, [])
 })
 
 test('only what a renewal is for is seen of the state, and only what it needs is writable', () => {
@@ -99,11 +103,13 @@ test('self-signed stand-in: after the local CA and the owners, only until there 
   const unit = unitOf(one({ domain: '*.x.test', dnsProvider: 'rfc2136' }), `acme-selfsigned-${x}.service`)
   const setUp = ['acme-selfsigned-ca.service', 'acme-fixperms.service']
   assert.deepEqual(unit.words('Unit', 'After'), setUp)
-  assert.deepEqual(unit.words('Unit', 'Requires'), setUp)
+  assert.deepEqual(unit.words('Unit', 'Requires'), ['acme-selfsigned-ca.service'])
+  assert.deepEqual(unit.words('Unit', 'Wants'), ['acme-fixperms.service'])
   const [job] = compile(one({ domain: '*.x.test', dnsProvider: 'rfc2136' }))
   assert.equal(job?.keyName, '_.x.test')
   const certificate = `/var/lib/acme/.lego/${x}/${job?.hashes.certDir}/_.x.test.crt`
-  assert.deepEqual(unit.all('Unit', 'ConditionPathExists'), [`!${certificate}`])
+  const installed = `/var/lib/acme/${x}/fullchain.pem`
+  assert.deepEqual(unit.all('Unit', 'ConditionPathExists'), [`|!${certificate}`, `|!${installed}`])
   assert.deepEqual(unit.all('Install', 'WantedBy'), [])
   assert.ok(unit.words('Service', 'StateDirectory').includes(`acme/${x}`))
   assert.match(unit.one('Service', 'ExecStartPost'), / post-run x\.test$/)
@@ -122,15 +128,17 @@ test('local CA: made once', () => {
 test('set-up units stay active, where the contract has them work', () => {
   const permissions = unitOf(one(), 'acme-fixperms.service')
   assert.equal(permissions.one('Unit', 'Description'), 'Fix owner and group of all ACME certificates')
-  assert.deepEqual(permissions.words('Service', 'StateDirectory'), ['acme', 'acme/.lego', 'acme/.lego/accounts'])
+  // Folders that systemd would give to acme, who could then put links in them; the state is root's and written below.
+  assert.deepEqual(permissions.all('Service', 'StateDirectory'), [])
+  assert.deepEqual(permissions.all('Service', 'ReadWritePaths'), ['-/var/lib/acme'])
+  for (const key of ['TemporaryFileSystem', 'InaccessiblePaths']) assert.deepEqual(permissions.all('Service', key), [])
   const lockFiles = unitOf(one(), 'acme-lockfiles.service')
   assert.equal(lockFiles.one('Unit', 'Description'), 'Manage lock files for acme services')
   const keys = ['RemainAfterExit', 'WorkingDirectory']
   assert.deepEqual(
     keys.map((key) => permissions.one('Service', key)),
-    ['yes', '/var/lib/acme'],
+    ['yes', '-/var/lib/acme'],
   )
-  assert.equal(permissions.one('Service', 'StateDirectoryMode'), '0755')
   assert.deepEqual(
     keys.map((key) => lockFiles.one('Service', key)),
     ['yes', '/run/acme'],
@@ -171,12 +179,13 @@ test('timer: what it starts, when, and that a missed time is made up for', () =>
   assert.deepEqual(unit.all('Install', 'WantedBy'), ['timers.target'])
 })
 
-test('finished target: requires and follows the renewal and its stand-in', () => {
+test('finished target: requires the renewal, and follows its stand-in too', () => {
   for (const preliminarySelfsigned of [true, false]) {
     const unit = unitOf(one({}, { preliminarySelfsigned }), `acme-finished-${x}.target`)
-    const services = [`acme-${x}.service`, ...(preliminarySelfsigned ? [`acme-selfsigned-${x}.service`] : [])]
-    assert.deepEqual(unit.words('Unit', 'Requires'), services)
-    assert.deepEqual(unit.words('Unit', 'After'), services)
+    const standIn = preliminarySelfsigned ? [`acme-selfsigned-${x}.service`] : []
+    assert.deepEqual(unit.words('Unit', 'Requires'), [`acme-${x}.service`])
+    assert.deepEqual(unit.words('Unit', 'Wants'), standIn)
+    assert.deepEqual(unit.words('Unit', 'After'), [`acme-${x}.service`, ...standIn])
     assert.deepEqual(unit.all('Install', 'WantedBy'), ['default.target'])
   }
 })
