@@ -76,9 +76,10 @@ export async function activate(activation: Activation): Promise<void> {
   if (resumed || units.length > 0 || [...files].some(([path, kind]) => isUnit(path) && kind !== 'unchanged'))
     await control.run('systemctl', 'daemon-reload')
   if (units.length > 0) await control.run('systemctl', '--quiet', 'enable', '--', ...units)
-  const setUp = [permissionsService, lockFilesService].filter((name) =>
-    resumed ? files.has(`${unitsDir}/${name}`) : changeOf(activation, `${unitsDir}/${name}`) === 'changed',
-  )
+  const setUp = [permissionsService, lockFilesService].filter((name) => {
+    const change = files.get(`${unitsDir}/${name}`)
+    return change === 'changed' || (resumed && change === 'unchanged')
+  })
   if (setUp.length > 0) await control.run('systemctl', 'try-restart', '--', ...setUp)
   const restarted = await underWay(control, changed)
   const started = [...added.flatMap((cert) => [renewalTimer(cert), renewalService(cert), finishedTarget(cert)])]

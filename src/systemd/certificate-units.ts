@@ -35,7 +35,7 @@ export const unitSection = (description: string, lines: readonly Line[]): Sectio
 })
 
 /** Admins, apply and the slice's queue may start it as often as they like: a start with nothing to do costs nothing. */
-const startsWithoutLimit: Line = ['StartLimitIntervalSec', '0']
+export const startsWithoutLimit: Line = ['StartLimitIntervalSec', '0']
 
 const installedIn = (target: string): Section => ({ name: 'Install', lines: [['WantedBy', target]] })
 

@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto'
 import type { Config } from '../config/config.ts'
 import { defaultRoots } from '../job/paths.ts'
-import { unitSection } from './certificate-units.ts'
+import { startsWithoutLimit, unitSection } from './certificate-units.ts'
 import { lockFilesService, permissionsService, selfsignedCaService, slice } from './names.ts'
 import { type Program, type Service, serviceSection, stateName } from './service.ts'
 import { configField, type Line, madeByUs, type Unit } from './text.ts'
@@ -57,7 +57,10 @@ function permissions(of: MachineUnits): Unit {
   return {
     name: permissionsService,
     sections: [
-      unitSection('Fix owner and group of all ACME certificates', [changesWith(wanted.digest('hex').slice(0, 20))]),
+      unitSection('Fix owner and group of all ACME certificates', [
+        startsWithoutLimit,
+        changesWith(wanted.digest('hex').slice(0, 20)),
+      ]),
       serviceSection({
         ...common(of),
         groups: of.config.useRoot ? [] : certs.map(({ group }) => group),
@@ -75,7 +78,10 @@ function lockFiles(of: MachineUnits): Unit {
   return {
     name: lockFilesService,
     sections: [
-      unitSection('Manage lock files for acme services', [changesWith(String(of.config.maxConcurrentRenewals))]),
+      unitSection('Manage lock files for acme services', [
+        startsWithoutLimit,
+        changesWith(String(of.config.maxConcurrentRenewals)),
+      ]),
       serviceSection({
         ...common(of),
         run: ['lock-files'],
@@ -97,6 +103,7 @@ function selfsignedCa(of: MachineUnits): Unit {
     name: selfsignedCaService,
     sections: [
       unitSection('Generate self-signed certificate authority', [
+        startsWithoutLimit,
         ['ConditionPathExists', `!${defaultRoots.state}/.minica/key.pem`],
       ]),
       serviceSection({

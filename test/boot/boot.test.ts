@@ -10,7 +10,8 @@ import { type Boot, canBoot, debianTesting, installPacked, runInside, show } fro
 const containerFiles = ['cron.inside.ts']
 const stormFiles = ['storm.inside.ts']
 const quickStartFiles = ['quick-start.inside.ts']
-const apart = [...containerFiles, ...stormFiles, ...quickStartFiles]
+const changesFiles = ['apply.inside.ts', 'options.inside.ts']
+const apart = [...containerFiles, ...stormFiles, ...quickStartFiles, ...changesFiles]
 const sharedFiles = readdirSync(new URL('.', import.meta.url))
   .filter((name) => name.endsWith('.inside.ts') && !apart.includes(name))
   .sort()
@@ -18,6 +19,7 @@ const sharedFiles = readdirSync(new URL('.', import.meta.url))
 /** They run side by side: cron waits for its minutes, and the storm for its CPUs. */
 const machines: Record<string, Omit<Boot, 'program'>> = {
   "this machine's systemd": { files: sharedFiles, seconds: 400 },
+  "this machine's systemd, and changes of the config": { files: changesFiles, seconds: 400 },
   "the README's quick start": { files: quickStartFiles, seconds: 400 },
   "this machine's systemd in a storm": { files: stormFiles, seconds: 400 },
   "Debian testing's systemd": { files: ['smoke.inside.ts', 'units.inside.ts'], seconds: 300, root: debianTesting },

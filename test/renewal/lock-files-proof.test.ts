@@ -117,6 +117,15 @@ test('the meter sees it: files removed under their holders give a slot two of th
     }
   }
   const steps = switches['5 → 2 → 5']
-  const { intervals } = await play('careless', steps, 4, careless)
-  assert.throws(() => assertBounds(steps, intervals), /slot5 has two holders|3 at once in the 2 slots/)
+  // Which of the jobs meet is chance: on a busy machine it may take some turns.
+  let seen: unknown
+  for (let turn = 1; turn <= 12 && seen === undefined; turn++) {
+    const { intervals } = await play(`careless ${turn}`, steps, 4, careless)
+    try {
+      assertBounds(steps, intervals)
+    } catch (e) {
+      seen = e
+    }
+  }
+  assert.match(String(seen), /has two holders|at once in the 2 slots/)
 })
