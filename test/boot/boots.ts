@@ -103,7 +103,7 @@ export async function show(t: TestContext, { boot, ended, status, said }: Shown)
 }
 
 /** Node 20 and 22 bound a file by --test-timeout, Node 24 each test; milliseconds. */
-const fileTimeout = 300_000
+const fileTimeout = 600_000
 
 /** The command line, from the checkout, that boots a machine and runs Node with these arguments in it. */
 export function bootCommand(machine: Machine, node: readonly string[]): [command: string, args: string[]] {
