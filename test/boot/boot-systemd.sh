@@ -7,6 +7,7 @@
 #   --root DIR        boot the tree DIR (a Debian testing, say) instead of the machine's own /
 #   --tree DIR        copy DIR's content over / before the boot; repeatable
 #   --bind H:D[:ro]   show the outside path H at D inside, writable unless :ro; repeatable
+#   --keep DIR        keep in DIR what is written; a further boot with the same DIR goes on from there
 #   --env K=V         one more variable for COMMAND; repeatable
 #   --container       no systemd: PID 1 only sleeps, as in many a container
 #   --timeout S       limit for COMMAND (600): then the exit status is 124
@@ -14,7 +15,7 @@
 #   -v                say on stderr how long each step took
 #
 # The root file system is an overlay: below it the tree, above it a tmpfs. What is written inside is gone at the end,
-# unless it is written to a --bind. COMMAND sees the tree's programs, and of the machine's other file systems only what
+# unless it is written to a --bind or there is a DIR to --keep it in (which an overlay must be able to write to: a tmpfs). COMMAND sees the tree's programs, and of the machine's other file systems only what
 # is bound; the network is a loopback of its own, with the nameserver 127.0.0.1. BOOT_STATE tells COMMAND what
 # `systemctl is-system-running` said. Exit status: COMMAND's own, 124, 125 (why is on stderr), or 2 for wrong use.
 #
@@ -96,9 +97,13 @@ settle_etc() {
   printf '127.0.0.1 localhost booted\n' > "$E/hosts"
 }
 
-add_trees_and_binds() {
-  local t b h d o
+add_trees() {
+  local t
   for t in ${TREE[@]+"${TREE[@]}"}; do cp -a --no-preserve=ownership "$t/." "$R/"; done
+}
+
+add_binds() {
+  local b h d o
   for b in ${BIND[@]+"${BIND[@]}"}; do
     IFS=: read -r h d o <<< "$b"
     if [ -d "$h" ]; then mkdir -p "$R$d"; else mkdir -p "$R${d%/*}"; : >> "$R$d"; fi
@@ -110,13 +115,15 @@ add_trees_and_binds() {
 become_pid_1() {
   umask 022
   mount -t tmpfs -o mode=755 boot-systemd "$W"
-  mkdir "$W/upper" "$W/work" "$W/root"
+  mkdir "$W/root"
   R=$W/root
-  mount -t overlay overlay -o "lowerdir=$ROOT,upperdir=$W/upper,workdir=$W/work" "$R"
+  local above=${KEEP:-$W} first=1
+  if [ -d "$above/upper" ]; then first=0; else mkdir "$above/upper" "$above/work"; fi
+  mount -t overlay overlay -o "lowerdir=$ROOT,upperdir=$above/upper,workdir=$above/work" "$R"
   mount_kernel_filesystems
   mount_devices
-  settle_etc
-  add_trees_and_binds
+  if [ $first = 1 ]; then settle_etc; add_trees; fi
+  add_binds
   ip link set lo up
   cd "$R"; mkdir -p run/outside; pivot_root . run/outside; cd /
   umount -l /run/outside; rmdir /run/outside
@@ -137,7 +144,7 @@ fi
 
 # ---- outer half --------------------------------------------------------------
 
-ROOT=/ TREE=() BIND=() ENVV=() CONTAINER=0 VERBOSE=0 TIMEOUT=600 BOOTTIME=60
+ROOT=/ KEEP='' TREE=() BIND=() ENVV=() CONTAINER=0 VERBOSE=0 TIMEOUT=600 BOOTTIME=60
 while [ $# -gt 0 ]; do
   case $1 in
     --root) [ -d "${2-}" ] || usage "$1 needs a folder, got '${2-}'"; ROOT=$(realpath "$2"); shift 2 ;;
@@ -146,6 +153,7 @@ while [ $# -gt 0 ]; do
       IFS=: read -r h d o <<< "${2-}"
       [ -e "$h" ] && [ -n "$d" ] || usage "--bind needs an existing path, a colon and a path, got '${2-}'"
       BIND+=("$(realpath "$h"):$d${o:+:$o}"); shift 2 ;;
+    --keep) [ -d "${2-}" ] || usage "$1 needs a folder, got '${2-}'"; KEEP=$(realpath "$2"); shift 2 ;;
     --env) ENVV+=("${2:?}"); shift 2 ;;
     --container) CONTAINER=1; shift ;;
     --timeout) TIMEOUT=${2:?}; shift 2 ;;
@@ -180,9 +188,7 @@ for d in "$WORK"/boot-systemd.??????.*; do
     { rm -f "$d/conf" "$d/log"; rmdir "$d/mnt" "$d" 2>/dev/null; }
 done
 CG=$CGROOT/boot-systemd-$$
-W=$(mktemp -d --suffix=".$$" "$WORK/boot-systemd.XXXXXX") || exit 125
-mkdir "$W/mnt"
-UP='' PID1='' PAY='' WATCH=''
+W='' UP='' PID1='' PAY='' WATCH=''
 cleanup() {
   trap '' INT TERM HUP
   local p
@@ -195,11 +201,13 @@ cleanup() {
     [ -d "$CG" ] && sleep 0.02
   done
   [ -d "$CG" ] && say "warning: cgroup $CG is still in use"
-  rm -f "$W/conf" "$W/log"; rmdir "$W/mnt" "$W" 2>/dev/null
+  if [ -n "$W" ]; then rm -f "$W/conf" "$W/log"; rmdir "$W/mnt" "$W" 2>/dev/null; fi
   step "torn down"
 }
 trap cleanup EXIT
 trap 'exit 129' HUP; trap 'exit 130' INT; trap 'exit 143' TERM
+W=$(mktemp -d --suffix=".$$" "$WORK/boot-systemd.XXXXXX") || exit 125
+mkdir "$W/mnt"
 enter() { nsenter -t "$PID1" -m -u -i -n -p -C -- "$@"; }
 fail() {
   say "could not boot: $*"
@@ -211,7 +219,7 @@ fail() {
   exit 125
 }
 
-declare -p ROOT CONTAINER TREE BIND > "$W/conf"
+declare -p ROOT KEEP CONTAINER TREE BIND > "$W/conf"
 mkdir "$CG" "$CG/payload" || fail "cannot make a cgroup in $CGROOT"
 # The shell that becomes unshare joins the new cgroup first, so that the new cgroup namespace is rooted there and
 # systemd sees it as its own root.

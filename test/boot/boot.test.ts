@@ -1,9 +1,12 @@
 // Real machines, booted in namespaces: this machine's own systemd, Debian testing's, and a container without any. In each
 // the packed program is installed as the README says, and files *.inside.ts are run: one boot for many cases.
-import { readdirSync } from 'node:fs'
+import assert from 'node:assert/strict'
+import { mkdtempSync, readdirSync, rmdirSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import test, { type TestContext } from 'node:test'
 import { needs } from '../support/needs.ts'
-import { temporaryDir } from '../support/process.ts'
+import { run, temporaryDir } from '../support/process.ts'
 import { type Boot, canBoot, debianTesting, installPacked, runInside, show } from './boots.ts'
 
 /** Files that have a machine of their own; the others share one. */
@@ -11,7 +14,8 @@ const containerFiles = ['cron.inside.ts']
 const stormFiles = ['storm.inside.ts']
 const quickStartFiles = ['quick-start.inside.ts']
 const changesFiles = ['apply.inside.ts', 'options.inside.ts']
-const apart = [...containerFiles, ...stormFiles, ...quickStartFiles, ...changesFiles]
+const rebootFiles = ['before-reboot.inside.ts', 'after-reboot.inside.ts']
+const apart = [...containerFiles, ...stormFiles, ...quickStartFiles, ...changesFiles, ...rebootFiles]
 const sharedFiles = readdirSync(new URL('.', import.meta.url))
   .filter((name) => name.endsWith('.inside.ts') && !apart.includes(name))
   .sort()
@@ -29,6 +33,18 @@ const machines: Record<string, Omit<Boot, 'program'>> = {
 const canRun = (t: TestContext, { root }: Omit<Boot, 'program'>) =>
   root === undefined ? needs(t, 'systemd', 'dbus', 'nginx', 'openssl') : needs(t, 'debian-testing')
 
+/** A folder on a tmpfs, which an overlay can write to whatever this machine's own disk is. */
+async function memoryDir(t: TestContext): Promise<string> {
+  const dir = mkdtempSync(join(tmpdir(), 'nixacme-kept-'))
+  t.after(async () => {
+    await run('umount', [dir])
+    rmdirSync(dir)
+  })
+  const mounted = await run('mount', ['-t', 'tmpfs', '-o', 'mode=755', 'nixacme-kept', dir])
+  assert.equal(mounted.status, 0, mounted.stderr)
+  return dir
+}
+
 test('booted machines', { concurrency: 3 }, async (t) => {
   if (!needs(t, 'root', 'ip', 'pebble') || !(await canBoot(t))) return
   const program = temporaryDir(t, 'nixacme-boot')
@@ -38,5 +54,10 @@ test('booted machines', { concurrency: 3 }, async (t) => {
       if (canRun(one, machine)) await show(one, await runInside({ ...machine, program }))
     }),
   )
-  await Promise.all(boots)
+  const secondBoot = t.test("this machine's systemd, and its power is cut", async (one) => {
+    if (!needs(one, 'systemd', 'dbus', 'nginx', 'openssl')) return
+    const keep = await memoryDir(one)
+    for (const file of rebootFiles) await show(one, await runInside({ files: [file], seconds: 300, keep, program }))
+  })
+  await Promise.all([...boots, secondBoot])
 })

@@ -44,6 +44,8 @@ export interface Machine {
   readonly root?: string
   /** Without systemd, as in a container. */
   readonly container?: boolean
+  /** Folder, on a tmpfs, that what the machine writes is kept in: a further boot goes on from there. */
+  readonly keep?: string
   /** Seconds for all of it. */
   readonly seconds: number
 }
@@ -107,13 +109,14 @@ const fileTimeout = 600_000
 
 /** The command line, from the checkout, that boots a machine and runs Node with these arguments in it. */
 export function bootCommand(machine: Machine, node: readonly string[]): [command: string, args: string[]] {
-  const { program, root, container, seconds } = machine
+  const { program, root, container, keep, seconds } = machine
   const checkout = resolve(repository)
   const binds = [`${realpathSync(process.execPath)}:/usr/local/bin/node:ro`, `${checkout}:${checkout}:ro`]
   const env = { PATH: path, TMPDIR: '/tmp', CI: process.env['CI'] ?? '', NO_COLOR: '1' }
   const options = [
     ...(root === undefined ? [] : ['--root', root]),
     ...(container ? ['--container'] : []),
+    ...(keep === undefined ? [] : ['--keep', keep]),
     ...['--tree', join(program, 'machine')],
     ...binds.flatMap((bind) => ['--bind', bind]),
     ...Object.entries(env).flatMap(([name, value]) => ['--env', `${name}=${value}`]),
