@@ -20,8 +20,9 @@ prepare_apt() {
     awk '$1 == "main" && $2 ~ /\/debian\/?$/ { print $2; exit }')}
   mirror=${mirror:-http://deb.debian.org/debian}
   mkdir -p "$parts"
+  work=''
+  trap 'rm -rf ${work:+"$work"}' EXIT
   work=$(mktemp -d "$parts/.fetch.XXXXXX")
-  trap 'rm -rf "$work"' EXIT
   mkdir -p "$work"/{lists,archives}/partial "$work"/{tree,none}
   chmod 755 "$work" "$work/tree"
   : >"$work/status"
