@@ -45,7 +45,7 @@ function writeAccount(paths: CertPaths): void {
   file(paths.accountKey, 'never read when nothing is due\n')
 }
 
-function writeCertificate({ domain, hashes }: Job, paths: CertPaths, { key, issuer, leafOf }: Leaves): void {
+function writeCertificate({ domain, domainHash }: Job, paths: CertPaths, { key, issuer, leafOf }: Leaves): void {
   const fullchain = leafOf(domain) + issuer
   const generation = join(paths.out, '.generations', 'bench')
   folder(paths.certificates)
@@ -54,7 +54,7 @@ function writeCertificate({ domain, hashes }: Job, paths: CertPaths, { key, issu
   file(paths.certificate, fullchain)
   file(paths.issuer, issuer)
   file(paths.resource, JSON.stringify({ domain }))
-  file(paths.domainHash, `${hashes.domain}\n`)
+  file(paths.domainHash, `${domainHash}\n`)
   const installed = { 'key.pem': key, 'fullchain.pem': fullchain, 'chain.pem': issuer, 'full.pem': key + fullchain }
   for (const [name, text] of Object.entries(installed)) file(join(generation, name), text)
   symlinkSync('fullchain.pem', join(generation, 'cert.pem'))

@@ -24,7 +24,7 @@ function seedCommand({ dir, roots, jobs }: Fleet): Command {
   cpSync(certificates, join(work, 'certificates'), { recursive: true })
   cpSync(out, join(work, 'out'), { recursive: true, dereference: true })
   const group = String(process.getegid?.() ?? 0)
-  const args = [work, job.domain, group, join(dir, 'seed.lock'), '30', job.hashes.domain]
+  const args = [work, job.domain, group, join(dir, 'seed.lock'), '30', job.domainHash]
   return { file: join(repository, 'bench', 'seed-skip.sh'), args, env: { PATH: process.env['PATH'] ?? '' } }
 }
 

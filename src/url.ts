@@ -17,3 +17,9 @@ export function isSecure(url: string): boolean {
   if (username !== '' || password !== '') return false
   return protocol === 'https:' || (protocol === 'http:' && isLoopback(hostname))
 }
+
+/** An IPv6 address in the one spelling that RFC 5952 allows; everything else as it is. */
+export function canonicalAddress(text: string): string {
+  const url = `http://[${text}]`
+  return text.includes(':') && URL.canParse(url) ? new URL(url).hostname.slice(1, -1) : text
+}

@@ -1,47 +1,16 @@
 // The network half's front door: one certificate from the CA, or a reason why not. Loaded only when there is work to do.
 import { generateKey } from '../certificate/keys.ts'
 import { checkSet } from '../certificate/verify.ts'
-import type { Challenge, KeyType } from '../config/config.ts'
-import type { Host } from '../host.ts'
-import type { Log } from '../log.ts'
 import { openAccount, reopenAccount } from './account.ts'
-import { type AccountFiles, readAccount } from './account-files.ts'
+import { readAccount } from './account-files.ts'
 import type { Solver } from './challenges/solver.ts'
 import { webrootSolver } from './challenges/webroot.ts'
 import { AcmeClient } from './client.ts'
 import { type IssuedChain, placeOrder } from './order.ts'
 import { bound } from './pace.ts'
 import { isProblem } from './problem.ts'
+import type { IssueRequest } from './request.ts'
 import { openTransport, type Transport } from './transport.ts'
-
-export interface IssueRequest {
-  /** A-labels, the certificate's domain first. */
-  readonly names: readonly string[]
-  readonly directoryUrl: string
-  readonly email: string | null
-  /** Of the certificate's key, and of the account's where it must be made. */
-  readonly keyType: KeyType
-  readonly challenge: Challenge
-  /** The group of webroot folders that are missing; undefined keeps the system's choice. */
-  readonly groupGid: number | undefined
-  readonly groupName: string
-  readonly account: AccountFiles
-  /** Runs `work` alone among all processes that share the account; only used when it must be registered. */
-  withAccountLock<T>(work: () => Promise<T>): Promise<T>
-  /** Paths of PEM files with further roots for the CA's own HTTPS. */
-  readonly caCertificates: readonly string[]
-  /** HTTPS_PROXY, HTTP_PROXY, NO_PROXY (either case), LEGO_CA_CERTIFICATES. */
-  readonly env: Host['env']
-  now(): Date
-  readonly signal: AbortSignal
-  readonly log: Log
-  /** Seconds for the whole. */
-  readonly deadlineSeconds: number
-  /** Stop before anything is made at the CA. */
-  readonly dryRun: boolean
-  /** `nixacme/<version>`; the library's name is added (RFC 8555 §6.1). */
-  readonly userAgent: string
-}
 
 export interface Issued {
   /** As lego writes keys: SEC1 or PKCS#1. */

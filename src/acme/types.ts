@@ -8,6 +8,12 @@ export interface Directory {
   readonly newNonce: string
   readonly newAccount: string
   readonly newOrder: string
+  readonly revokeCert: string | undefined
+  readonly keyChange: string | undefined
+  /** RFC 9773 §4.1 */
+  readonly renewalInfo: string | undefined
+  /** Names of the profiles offered; empty where the CA has none. */
+  readonly profiles: readonly string[]
   readonly termsOfService: string | undefined
   readonly externalAccountRequired: boolean
 }
@@ -49,6 +55,9 @@ export interface ChallengeObject {
   readonly error: Problem | undefined
 }
 
+/** A CA has a handful. */
+const mostProfiles = 50
+
 /** Why an answer is not what it should be, as the end of a sentence; the client adds the URL. */
 export class Flaw extends Error {}
 
@@ -76,6 +85,9 @@ function url(fields: Fields, key: string): string {
   return value
 }
 
+const optionalUrl = (fields: Fields, key: string): string | undefined =>
+  fields[key] === undefined || fields[key] === null ? undefined : url(fields, key)
+
 function list(fields: Fields, key: string): readonly unknown[] {
   const value = fields[key]
   if (!Array.isArray(value)) throw new Flaw(`'${key}' is missing or no list`)
@@ -96,6 +108,10 @@ export function readDirectory(value: unknown): Directory {
     newNonce: url(fields, 'newNonce'),
     newAccount: url(fields, 'newAccount'),
     newOrder: url(fields, 'newOrder'),
+    revokeCert: optionalUrl(fields, 'revokeCert'),
+    keyChange: optionalUrl(fields, 'keyChange'),
+    renewalInfo: optionalUrl(fields, 'renewalInfo'),
+    profiles: isRecord(meta['profiles']) ? Object.keys(meta['profiles']).slice(0, mostProfiles) : [],
     termsOfService: optionalText(meta, 'termsOfService'),
     externalAccountRequired: meta['externalAccountRequired'] === true,
   }

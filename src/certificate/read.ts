@@ -2,6 +2,7 @@
 // DER itself (RFC 5280, RFC 5915, RFC 8017, RFC 5958), without loading node:crypto. The signatures, and that the private
 // part of the key is sound, are checked before anything is installed (verify.ts).
 import { createRequire } from 'node:module'
+import { canonicalAddress } from '../url.ts'
 import { type Element, element, elements, inside, tag } from './der.ts'
 import { pemOctets } from './pem.ts'
 
@@ -60,12 +61,6 @@ function altNames(extensions: Buffer | undefined): Element[] {
     return inside(value.content, tag.sequence)
   }
   return []
-}
-
-/** An IPv6 address in the one spelling that RFC 5952 allows; everything else as it is. */
-export function canonicalAddress(text: string): string {
-  const url = `http://[${text}]`
-  return text.includes(':') && URL.canParse(url) ? new URL(url).hostname.slice(1, -1) : text
 }
 
 /** 4 or 16 octets as text; [] for what is no address. */

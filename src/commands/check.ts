@@ -6,7 +6,7 @@ import { loadConfig } from '../config/load.ts'
 import { dropInDir } from '../config/sources.ts'
 import { exitStatuses } from '../errors.ts'
 import type { Host } from '../host.ts'
-import { aLabels } from '../job/names.ts'
+import { identifiers } from '../job/names.ts'
 import { type Log, printable } from '../log.ts'
 
 export interface CheckOptions {
@@ -56,7 +56,7 @@ function summary(config: Config, dir: string): string {
 }
 
 function line(cert: CertConfig): string {
-  const names = aLabels([cert.domain, ...cert.extraDomainNames]).join(' ')
+  const names = identifiers([cert.domain, ...cert.extraDomainNames]).join(' ')
   const ca = cert.server ? ` from ${cert.server}` : ''
   return `${printable(`${cert.name}: ${names}; ${cert.keyType}${ca}, challenges in ${cert.challenge.webroot}`)}\n`
 }
@@ -66,7 +66,7 @@ const asJson = (cert: CertConfig) => ({
   name: cert.name,
   domain: cert.domain,
   extraDomainNames: cert.extraDomainNames,
-  names: aLabels([cert.domain, ...cert.extraDomainNames]),
+  names: identifiers([cert.domain, ...cert.extraDomainNames]),
   server: cert.server,
   email: cert.email,
   keyType: cert.keyType,

@@ -33,9 +33,9 @@ export function report(job: Job, state: string, decision: Decision | undefined, 
     notAfter: decision?.notAfter?.toISOString() ?? null,
     slot,
     keyName: job.keyName,
-    domainHash: job.hashes.domain,
-    accountHash: job.hashes.account,
-    certDir: job.hashes.certDir,
+    domainHash: job.domainHash,
+    accountHash: job.servers[0].hashes.account,
+    certDir: job.servers[0].hashes.certDir,
     directory: `${state}/${job.cert}`,
   }
 }

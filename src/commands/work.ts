@@ -59,10 +59,19 @@ async function renewOne(
       const { issue } = await import('../acme/issue.ts')
       const issued = await issue({
         names: job.names,
-        directoryUrl: job.directoryUrl,
+        directoryUrl: job.servers[0].directoryUrl,
+        plainHttp: job.plainHttp,
         email: job.email,
         keyType: job.keyType,
         challenge: job.challenge,
+        profiles: job.profiles,
+        profilePolicy: job.profilePolicy,
+        mustStaple: job.mustStaple,
+        preferredChain: job.preferredChain,
+        notAfter: job.notAfter,
+        key: { kind: 'new' },
+        replaces: undefined,
+        diary: { ordering() {}, answering() {}, offers() {} },
         groupGid: owner.gid,
         groupName: job.group,
         account: { dir: paths.account, json: paths.accountJson, key: paths.accountKey },
@@ -72,7 +81,7 @@ async function renewOne(
         now: host.now,
         signal: host.interrupted,
         log: log.about(job.cert),
-        deadlineSeconds: orderSeconds,
+        deadlineSeconds: job.orderTimeout,
         dryRun: settings.dryRun,
         userAgent: `nixacme/${host.version}`,
       })
@@ -98,6 +107,3 @@ async function renewOne(
     return { ...report(job, roots.state, decided, job.lock.home), ...failure(fault) }
   }
 }
-
-/** Seconds that one order may take, with all its waits. */
-const orderSeconds = 600

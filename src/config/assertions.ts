@@ -1,5 +1,5 @@
 // What options mean together: the assertions of the module (contract 1.4, 2.2) and our own, each a sentence at its place.
-import { aLabel } from '../job/names.ts'
+import { identifierOf } from '../job/names.ts'
 import type { Findings, Place } from './faults.ts'
 import type { RawSection } from './merge.ts'
 import type { Complete, certificate, global } from './options.ts'
@@ -128,9 +128,9 @@ function assertCsr(cert: Candidate, findings: Findings): void {
 /** The order drops them, so it is no fault; the hashes keep the list as written. */
 function warnOfRepeatedNames(cert: Candidate, findings: Findings): void {
   if (cert.faulty.has('domain') || cert.faulty.has('extraDomainNames')) return
-  const seen = new Set([aLabel(cert.options.domain ?? cert.name)])
+  const seen = new Set([identifierOf(cert.options.domain ?? cert.name)])
   cert.options.extraDomainNames.forEach((name, i) => {
-    const label = aLabel(name)
+    const label = identifierOf(name)
     if (seen.has(label))
       findings.warning(
         effectivePlace(cert, 'extraDomainNames', [i]),

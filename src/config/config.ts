@@ -6,6 +6,15 @@ export type KeyType = (typeof keyTypes)[number]
 export const lockPolicies = ['home', 'any'] as const
 export type LockPolicy = (typeof lockPolicies)[number]
 
+export const profilePolicies = ['required', 'preferred'] as const
+export type ProfilePolicy = (typeof profilePolicies)[number]
+
+/** A certificate request of one's own: absolute paths of the request and of its key. */
+export interface OwnRequest {
+  readonly request: string
+  readonly key: string
+}
+
 /** How the CA is shown control over the names. */
 export type Challenge = { readonly kind: 'webroot'; readonly webroot: string }
 
@@ -16,6 +25,10 @@ export interface CertConfig {
   readonly extraDomainNames: readonly string[]
   /** Directory URL as written (it feeds the hashes); null or '' is the module's `null`: Let's Encrypt. */
   readonly server: string | null
+  /** CAs to ask one after the other, the first of them `server`; [] where there is only that one. */
+  readonly servers: readonly string[]
+  /** Whether a CA on this machine may be asked by plain http. */
+  readonly plainHttp: boolean
   readonly email: string | null
   readonly keyType: KeyType
   readonly group: string
@@ -34,11 +47,19 @@ export interface CertConfig {
   readonly environmentFile: string | null
   /** Absolute paths by variable, which ends in _FILE or _PATH. */
   readonly credentialFiles: Readonly<Record<string, string>>
+  /** Profiles that will do, best first; []: whatever the CA gives. */
+  readonly profiles: readonly string[]
+  readonly profilePolicy: ProfilePolicy
+  readonly ocspMustStaple: boolean
+  readonly csr: OwnRequest | null
+  readonly preferredChain: string | null
+  readonly keyReuse: boolean
+  /** Seconds of life to ask for, or null: as the CA likes. */
+  readonly notAfter: number | null
+  /** Seconds that an order may take with all its waits. */
+  readonly orderTimeout: number
   /** These feed the hashes only; other values are refused until their work is there. */
   readonly dnsProvider: string | null
-  readonly ocspMustStaple: boolean
-  readonly csr: string | null
-  readonly profile: string | null
   readonly extraLegoFlags: readonly string[]
   readonly extraLegoRunFlags: readonly string[]
   readonly extraLegoRenewFlags: readonly string[]

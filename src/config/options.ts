@@ -2,7 +2,7 @@
 // JSON Schema and the test of the manual all come from these tables. Names, types and defaults are those of the NixOS
 // module (contract 1.1, 1.2, 2.2); what is ours is marked so.
 import type * as z from 'zod'
-import { keyTypes, letsEncrypt, lockPolicies } from './config.ts'
+import { keyTypes, letsEncrypt, lockPolicies, profilePolicies } from './config.ts'
 import * as syntax from './syntax.ts'
 import * as value from './values.ts'
 
@@ -38,6 +38,16 @@ export const inheritable = {
     value.nullableText(syntax.server, 'a URL'),
     letsEncrypt,
     "ACME directory URL of the CA; null: Let's Encrypt, with the account of a NixOS machine that never set one.",
+  ),
+  servers: option(
+    value.texts(syntax.server, 'URLs'),
+    [],
+    'ACME directory URLs of CAs to ask one after the other, in place of server. Not an option of NixOS.',
+  ),
+  plainHttp: option(
+    value.bool,
+    false,
+    'Whether a CA on this machine may be asked by plain http. Not an option of NixOS.',
   ),
   email: option(
     value.nullableText(syntax.email, 'an e-mail address'),
@@ -96,8 +106,37 @@ export const inheritable = {
     'Variables, named …_FILE or …_PATH, each with the file that it stands for; systemd hands a copy to the renewal.',
   ),
   listenHTTP: option(orNull(), null, 'HTTP-01: address, as [host]:port, to listen on.', 'a web server of its own'),
-  ocspMustStaple: option(value.bool, false, 'Ask for the must-staple extension.', 'must-staple'),
-  profile: option(orNull(), null, "The CA's certificate profile to order.", 'certificate profiles'),
+  ocspMustStaple: option(value.bool, false, 'Ask for the must-staple extension (RFC 7633).'),
+  profile: option(
+    value.nullableTextOrTexts(syntax.profile, 'a profile'),
+    null,
+    "The CA's certificate profile to order, or several that will do, best first.",
+  ),
+  profilePolicy: option(
+    value.oneOf(profilePolicies),
+    'required',
+    'Whether to order without a profile where the CA offers none of these. Not an option of NixOS.',
+  ),
+  preferredChain: option(
+    orNull(),
+    null,
+    'Common name of the issuer at the end of the chain to choose, where the CA offers several. Not an option of NixOS.',
+  ),
+  keyReuse: option(
+    value.bool,
+    false,
+    'Whether a renewal keeps the private key instead of making a new one. Not an option of NixOS.',
+  ),
+  notAfter: option(
+    value.nullableDuration(syntax.durationSeconds),
+    null,
+    'How long the certificate is to live; null: as the CA likes. Not an option of NixOS.',
+  ),
+  orderTimeout: option(
+    value.duration(syntax.durationSeconds),
+    '10m',
+    'How long an order may take, with all its waits. Not an option of NixOS.',
+  ),
   extraLegoFlags: option(flags(), [], 'Further options for each call of lego.', legoFlags),
   extraLegoRunFlags: option(flags(), [], 'Further options for lego run.', legoFlags),
   extraLegoRenewFlags: option(flags(), [], 'Further options for lego renew.', legoFlags),
@@ -106,12 +145,12 @@ export const inheritable = {
 /** May stand in a certificate only. */
 export const certOnly = {
   domain: option(
-    value.nullableText(syntax.domain, 'a DNS name'),
+    value.nullableText(syntax.domain, 'a DNS name or an IP address'),
     null,
     "First name of the certificate; null: the certificate's own name under certs.",
   ),
   extraDomainNames: option(
-    value.texts(syntax.dnsName, 'DNS names'),
+    value.texts(syntax.identifier, 'DNS names and IP addresses'),
     [],
     'Further names of the certificate, in this order.',
   ),
@@ -121,14 +160,8 @@ export const certOnly = {
     value.nullableText(syntax.absolutePath, 'an absolute path'),
     null,
     'File with a certificate request to use.',
-    'certificate requests from a file',
   ),
-  csrKey: option(
-    value.nullableText(syntax.absolutePath, 'an absolute path'),
-    null,
-    'File with the key of csr.',
-    'certificate requests from a file',
-  ),
+  csrKey: option(value.nullableText(syntax.absolutePath, 'an absolute path'), null, 'File with the key of csr.'),
 } satisfies Options
 
 /** At the top level, beside `defaults` and `certs`. */

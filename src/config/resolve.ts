@@ -86,6 +86,8 @@ function candidate(
   const inherits = own.values.inheritDefaults ?? true
   const inherited = inherits ? defaults.values : {}
   const options = { ...builtInCertificate, ...inherited, ...own.values }
+  // The one CA of a certificate's own takes the place of several that it would inherit.
+  if (own.values.server !== undefined && own.values.servers === undefined) options.servers = []
   const faulty = new Set(own.faulty)
   if (inherits) for (const key of defaults.faulty) if (!own.raw.options.has(key)) faulty.add(key)
   // Before there were defaults, null in a certificate meant the global server (contract 1.2); every dump of then has it.
@@ -104,7 +106,9 @@ function certConfig({ name, options }: Candidate): CertConfig {
     name,
     domain: options.domain ?? name,
     extraDomainNames: options.extraDomainNames,
-    server: options.server,
+    server: options.servers[0] ?? options.server,
+    servers: options.servers,
+    plainHttp: options.plainHttp,
     email: options.email,
     keyType: options.keyType,
     group: options.group,
@@ -117,10 +121,15 @@ function certConfig({ name, options }: Candidate): CertConfig {
     renewJitter: options.renewJitter,
     environmentFile: options.environmentFile || null,
     credentialFiles: options.credentialFiles,
-    dnsProvider: options.dnsProvider,
+    profiles: [options.profile ?? []].flat(),
+    profilePolicy: options.profilePolicy,
     ocspMustStaple: options.ocspMustStaple,
-    csr: options.csr,
-    profile: options.profile,
+    csr: options.csr === null || options.csrKey === null ? null : { request: options.csr, key: options.csrKey },
+    preferredChain: options.preferredChain,
+    keyReuse: options.keyReuse,
+    notAfter: options.notAfter === null ? null : (durationSeconds(options.notAfter) ?? null),
+    orderTimeout: durationSeconds(options.orderTimeout) ?? 0,
+    dnsProvider: options.dnsProvider,
     extraLegoFlags: options.extraLegoFlags,
     extraLegoRunFlags: options.extraLegoRunFlags,
     extraLegoRenewFlags: options.extraLegoRenewFlags,

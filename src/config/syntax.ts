@@ -21,7 +21,7 @@ const labelWrong = (label: string): boolean => label.length > 63 || !/^[a-z0-9](
 export function dnsName(name: string): Verdict {
   const host = name.startsWith('*.') ? name.slice(2) : name
   if (host === '') return 'expected a DNS name, found an empty one'
-  if (isIP(host.replace(/^\[(.*)\]$/, '$1'))) return `not supported yet: certificates for IP addresses ('${name}')`
+  if (isIP(host.replace(/^\[(.*)\]$/, '$1'))) return `'${name}' is an IP address, not a DNS name`
   if (host.includes('*'))
     return `'${name}' is not a DNS name: '*' may only be the whole first label, as in '*.example.com'`
   if (host.endsWith('.')) return `'${name}' is not a DNS name: leave out the dot at the end`
@@ -43,9 +43,16 @@ export function dnsName(name: string): Verdict {
   return undefined
 }
 
+/** What a certificate can be ordered for: a DNS name, or an IP address (RFC 8738) as text without brackets. */
+export function identifier(name: string): Verdict {
+  if (isIP(name) && !name.includes('%')) return undefined
+  const bare = name.replace(/^\[(.*)\]$/, '$1').replace(/%.*/, '')
+  return bare !== name && isIP(bare) ? `'${name}' is not an IP address: write '${bare}'` : dnsName(name)
+}
+
 /** A `domain` names files too, which a long name would not fit. */
 export function domain(name: string): Verdict {
-  const wrong = dnsName(name)
+  const wrong = identifier(name)
   const bytes = Buffer.byteLength(name)
   if (wrong !== undefined || bytes <= longestStem) return wrong
   return `'${name}' has ${bytes} bytes, too long for the names of its files: at most ${longestStem}`
@@ -133,6 +140,10 @@ export const fileVariable = (name: string): Verdict =>
   /^[A-Za-z_][A-Za-z0-9_]*_(FILE|PATH)$/.test(name)
     ? undefined
     : `only a variable that ends in _FILE or _PATH can name a file, found '${name}'`
+
+/** A profile's name is what the CA says it is; here it stands in a line of words. */
+export const profile = (name: string): Verdict =>
+  name !== '' && !/\s/.test(name) && !control.test(name) ? undefined : `'${name}' is not a profile's name`
 
 /** Goes into the environment or an argument of a program, where a NUL byte ends the string. */
 export const withoutNul = (text: string): Verdict =>

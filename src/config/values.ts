@@ -63,6 +63,25 @@ export function nullableDuration(seconds: (value: string | number) => number | u
   return { kind, type }
 }
 
+/** As `nullableDuration`, but one must be given. */
+export function duration(seconds: (value: string | number) => number | undefined) {
+  const kind = 'a number of seconds, or a string such as "90s", "15m", "2h" or "1d"'
+  const type = z.union([z.number(), z.string()], { error: expected(kind) }).check((context) => {
+    const { value } = context
+    if ((seconds(value) ?? 0) > 0) return
+    context.issues.push({ code: 'custom', input: value, message: expected(kind)({ input: value }) })
+  })
+  return { kind, type }
+}
+
+/** One text or several; as with any text that may be null, '' stands for null. */
+export function nullableTextOrTexts(check: Check, what: string) {
+  const kind = `${what}, a list of them, or null`
+  const one = checked(kind, (value) => (value === '' ? undefined : check(value)))
+  const type = z.union([one, z.array(checked(what, check)), z.null()], { error: expected(kind) })
+  return { kind, type }
+}
+
 /** Paths by name; `checkName` judges the names. */
 export function pathTable(check: Check, checkName: Check) {
   const kind = 'a table of absolute paths'

@@ -1,9 +1,23 @@
 // Config → jobs: the first of the two phases, pure.
 import { type CertConfig, type Config, letsEncrypt } from '../config/config.ts'
 import { accountHash, certDirHash, domainHash, keyName } from './identity.ts'
-import { type Job, jobVersion } from './job.ts'
-import { aLabels } from './names.ts'
+import { type Job, type JobServer, jobVersion } from './job.ts'
+import { identifiers } from './names.ts'
 import { assignSlots, byBytes } from './slots.ts'
+
+/** The CA of an option's value; the hashes use the value as it is. */
+const serverOf = (c: CertConfig, server: string | null): JobServer => ({
+  directoryUrl: server || letsEncrypt,
+  hashes: {
+    account: accountHash({ ...c, server }),
+    certDir: certDirHash({ ...c, server, csr: c.csr?.request ?? null, profile: c.profiles.join(' ') || null }),
+  },
+})
+
+function servers(c: CertConfig): Job['servers'] {
+  const [first, ...others] = c.servers
+  return [serverOf(c, first ?? c.server), ...others.map((server) => serverOf(c, server))]
+}
 
 /** Config → one job per certificate, in byte order of the names. Pure. */
 export function compile(config: Config): Job[] {
@@ -15,8 +29,9 @@ export function compile(config: Config): Job[] {
     version: jobVersion,
     cert: c.name,
     domain: c.domain,
-    names: aLabels([c.domain, ...c.extraDomainNames]),
-    directoryUrl: c.server || letsEncrypt,
+    names: identifiers([c.domain, ...c.extraDomainNames]),
+    servers: servers(c),
+    plainHttp: c.plainHttp,
     email: c.email || null,
     keyType: c.keyType,
     group: c.group,
@@ -33,7 +48,15 @@ export function compile(config: Config): Job[] {
       timeout: config.lockTimeout,
     },
     keyName: keyName(c.domain),
-    hashes: { account: accountHash(c), certDir: certDirHash(c), domain: domainHash(c) },
+    domainHash: domainHash(c),
+    profiles: c.profiles,
+    profilePolicy: c.profilePolicy,
+    mustStaple: c.ocspMustStaple,
+    csr: c.csr,
+    preferredChain: c.preferredChain,
+    keyReuse: c.keyReuse,
+    notAfter: c.notAfter,
+    orderTimeout: c.orderTimeout,
     sources: config.sources,
   })
   return [...config.certs].sort((a, b) => byBytes(a.name, b.name)).map(one)

@@ -51,5 +51,5 @@ export function certDirHash(o: CertDirIdentity): string {
   return mkHash(`${lines.join('\n')}\n${later}`)
 }
 
-/** Stem of the file names in the certificate's folder: lego replaces every `*` of the domain. */
-export const keyName = (domain: string): string => domain.replaceAll('*', '_')
+/** Stem of the file names in the certificate's folder: lego replaces every `*` of the domain, and `:` of an IPv6 address. */
+export const keyName = (domain: string): string => domain.replaceAll('*', '_').replaceAll(':', '-')

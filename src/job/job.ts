@@ -1,11 +1,18 @@
 // A job is all that the run phase needs to know of one certificate: made from the config by compile.ts, kept as
 // `<jobs>/<cert>.json`, read by `renew` with a light check (the strict one was the config's).
-import type { Challenge, ConfigSource, KeyType, LockPolicy } from '../config/config.ts'
+import type { Challenge, ConfigSource, KeyType, LockPolicy, OwnRequest, ProfilePolicy } from '../config/config.ts'
 import { messageOf, NixacmeError, readError } from '../errors.ts'
 import { readIfThere } from '../fs.ts'
 import { type CertPaths, certPaths, jobPath, noEmail, type Roots } from './paths.ts'
 
-export const jobVersion = 1
+export const jobVersion = 2
+
+/** One CA that a certificate may come from. */
+export interface JobServer {
+  readonly directoryUrl: string
+  /** The folders of its account and of the certificates that it issued. */
+  readonly hashes: { readonly account: string; readonly certDir: string }
+}
 
 export interface Job {
   readonly version: typeof jobVersion
@@ -13,7 +20,9 @@ export interface Job {
   readonly domain: string
   /** The identifiers of the order: domain first, then the extra names, as A-labels in lower case, duplicates dropped. */
   readonly names: readonly string[]
-  readonly directoryUrl: string
+  /** The first is asked, the others one after the other where it fails for good; at least one. */
+  readonly servers: readonly [JobServer, ...JobServer[]]
+  readonly plainHttp: boolean
   readonly email: string | null
   readonly keyType: KeyType
   readonly group: string
@@ -31,18 +40,29 @@ export interface Job {
     readonly timeout: number | null
   }
   readonly keyName: string
-  readonly hashes: { readonly account: string; readonly certDir: string; readonly domain: string }
+  readonly domainHash: string
+  /** Best first; []: whatever the CA gives. */
+  readonly profiles: readonly string[]
+  readonly profilePolicy: ProfilePolicy
+  readonly mustStaple: boolean
+  readonly csr: OwnRequest | null
+  readonly preferredChain: string | null
+  readonly keyReuse: boolean
+  /** Seconds of life to ask for; null: as the CA likes. */
+  readonly notAfter: number | null
+  /** Seconds that an order may take with all its waits. */
+  readonly orderTimeout: number
   readonly sources: readonly ConfigSource[]
 }
 
-/** Where a job's files are. */
-export const pathsOf = (roots: Roots, job: Job): CertPaths =>
+/** Where a job's files are, as far as one CA is concerned: the first unless told. */
+export const pathsOf = (roots: Roots, job: Job, server: JobServer = job.servers[0]): CertPaths =>
   certPaths(roots, {
     cert: job.cert,
     keyName: job.keyName,
-    certDirHash: job.hashes.certDir,
-    accountHash: job.hashes.account,
-    directoryUrl: job.directoryUrl,
+    certDirHash: server.hashes.certDir,
+    accountHash: server.hashes.account,
+    directoryUrl: server.directoryUrl,
     accountName: job.email ?? noEmail,
   })
 
@@ -52,20 +72,26 @@ export const renderJob = (job: Job): string => `${JSON.stringify(job, null, 2)}\
 /** What each field must be; the check is light, and complete enough that no later code meets a surprise. */
 const isString = (v: unknown) => typeof v === 'string'
 const isStrings = (v: unknown) => Array.isArray(v) && v.every(isString)
+const isBoolean = (v: unknown) => typeof v === 'boolean'
 const isNumberOrNull = (v: unknown) => v === null || typeof v === 'number'
 const isRecord = (v: unknown): v is Record<string, unknown> => typeof v === 'object' && v !== null && !Array.isArray(v)
 const hasStrings = (v: unknown, ...keys: string[]) => isRecord(v) && keys.every((k) => isString(v[k]))
+const isServer = (v: unknown) =>
+  hasStrings(v, 'directoryUrl') &&
+  URL.canParse((v as JobServer).directoryUrl) &&
+  hasStrings((v as JobServer).hashes, 'account', 'certDir')
 
 const fields: Record<keyof Job, (v: unknown) => boolean> = {
   version: (v) => v === jobVersion,
   cert: isString,
   domain: isString,
   names: (v) => isStrings(v) && (v as unknown[]).length > 0,
-  directoryUrl: (v) => isString(v) && URL.canParse(v as string),
+  servers: (v) => Array.isArray(v) && v.length > 0 && v.every(isServer),
+  plainHttp: isBoolean,
   email: (v) => v === null || isString(v),
   keyType: isString,
   group: isString,
-  useRoot: (v) => typeof v === 'boolean',
+  useRoot: isBoolean,
   challenge: (v) => hasStrings(v, 'kind', 'webroot'),
   validMinDays: isNumberOrNull,
   postRun: isString,
@@ -78,7 +104,15 @@ const fields: Record<keyof Job, (v: unknown) => boolean> = {
     isString(v['policy']) &&
     isNumberOrNull(v['timeout']),
   keyName: (v) => isString(v) && !(v as string).includes('/'),
-  hashes: (v) => hasStrings(v, 'account', 'certDir', 'domain'),
+  domainHash: isString,
+  profiles: isStrings,
+  profilePolicy: isString,
+  mustStaple: isBoolean,
+  csr: (v) => v === null || hasStrings(v, 'request', 'key'),
+  preferredChain: (v) => v === null || isString(v),
+  keyReuse: isBoolean,
+  notAfter: isNumberOrNull,
+  orderTimeout: (v) => typeof v === 'number',
   sources: (v) => Array.isArray(v) && v.every((s) => hasStrings(s, 'path') && (s.stamp === null || isString(s.stamp))),
 }
 
@@ -123,7 +157,7 @@ export function isJobOf(text: string, cert: string): boolean {
   try {
     const value: unknown = JSON.parse(text)
     return (
-      isRecord(value) && value['cert'] === cert && typeof value['version'] === 'number' && isRecord(value['hashes'])
+      isRecord(value) && value['cert'] === cert && typeof value['version'] === 'number' && isString(value['keyName'])
     )
   } catch {
     return false

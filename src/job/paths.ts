@@ -29,6 +29,8 @@ export interface CertPaths {
   readonly domainHash: string
   /** Our own state of this certificate. */
   readonly memory: string
+  /** `<state>/.renewal-info/<cert>.json`: when the CA wants it renewed (RFC 9773), beside no key. */
+  readonly renewalInfo: string
   /** `<state>/<cert>`: what services read. */
   readonly out: string
   /** `<state>/.lego/accounts` */
@@ -52,6 +54,9 @@ export interface PathNames {
   readonly accountName: string
 }
 
+/** All that the poller of renewal information sees of the state. */
+export const renewalInfoDir = (roots: Roots): string => under(roots.state, '.renewal-info')
+
 export function certPaths(roots: Roots, n: PathNames): CertPaths {
   const lego = under(roots.state, '.lego')
   const legoCert = under(lego, n.cert)
@@ -70,6 +75,7 @@ export function certPaths(roots: Roots, n: PathNames): CertPaths {
     resource: under(certificates, `${n.keyName}.json`),
     domainHash: under(certificates, 'domainhash.txt'),
     memory: under(certificates, 'nixacme.json'),
+    renewalInfo: under(renewalInfoDir(roots), `${n.cert}.json`),
     out,
     accounts,
     accountRoot,

@@ -13,7 +13,7 @@ export type Skip = Extract<Decision, { kind: 'skip' }>
 export const judge = (job: Job, state: StoredState, host: Pick<Host, 'now' | 'builtAt'>, atOnce: boolean): Decision =>
   decide(
     state,
-    { names: job.names, domainHash: job.hashes.domain, validMinDays: job.validMinDays },
+    { names: job.names, domainHash: job.domainHash, validMinDays: job.validMinDays },
     { now: host.now(), builtAt: host.builtAt, atOnce },
   )
 

@@ -1,7 +1,7 @@
 // Self-signed certificates that services start with until the real ones are there (contract 1.9): whether one is to be
 // made, and the making. Never over a real one.
 import { isIssuedBy } from '../certificate/local-ca-check.ts'
-import { type CertificateFacts, canonicalAddress, lackingNames } from '../certificate/read.ts'
+import { type CertificateFacts, lackingNames } from '../certificate/read.ts'
 import { unreachable, writeError } from '../errors.ts'
 import { ensureDir } from '../fs.ts'
 import type { Host } from '../host.ts'
@@ -9,6 +9,7 @@ import { type Job, pathsOf } from '../job/job.ts'
 import type { CertPaths, Roots } from '../job/paths.ts'
 import type { Log } from '../log.ts'
 import { isoDay, isoMinute } from '../time.ts'
+import { canonicalAddress } from '../url.ts'
 import { installPreliminary } from './install.ts'
 import { type Installed, readInstalled } from './installed.ts'
 import { ensureLocalCa, readLocalCaCertificate } from './local-ca-files.ts'

@@ -135,7 +135,7 @@ class Run {
     if (this.#options.dryRun || left === 'nothing' || !this.locks.tryCertificate())
       return { decision, slot: this.#slotNumber, installed: 'unchanged' }
     ensureFolders(this.#tools.roots, this.#paths, gid)
-    if (decision.storeHash) storeHash(this.#paths, this.#job.hashes.domain, gid)
+    if (decision.storeHash) storeHash(this.#paths, this.#job.domainHash, gid)
     else settle(this.#paths)
     return { decision, slot: this.#slotNumber, installed: this.#install(decision, false) }
   }
@@ -151,9 +151,9 @@ class Run {
     this.#log.info(headline(decision))
     const certificate = await this.#tools.obtain(this.#job, this.#paths, (work) => this.locks.withAccount(work))
     if (!certificate) throw new NixacmeError('bug', 'the CA half gave no certificate')
-    const { domain, hashes } = this.#job
+    const { domain, domainHash } = this.#job
     this.#log.progress('installing the certificate')
-    store(this.#paths, certificate, { domain, domainHash: hashes.domain }, this.#tools.gid)
+    store(this.#paths, certificate, { domain, domainHash }, this.#tools.gid)
     return { decision, slot: this.#slotNumber, installed: this.#install(decision, true) }
   }
 

@@ -3,7 +3,7 @@ import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
-import type { IssueRequest } from '../../src/acme/issue.ts'
+import type { IssueRequest } from '../../src/acme/request.ts'
 import { NixacmeError } from '../../src/errors.ts'
 import type { Log } from '../../src/log.ts'
 
@@ -57,9 +57,18 @@ export function bench(t: TestContext, directoryUrl: string, changes: Partial<Iss
   const req: IssueRequest = {
     names: ['a.example', 'b.example'],
     directoryUrl,
+    plainHttp: true,
     email: 'a@example.com',
     keyType: 'ec256',
     challenge: { kind: 'webroot', webroot },
+    profiles: [],
+    profilePolicy: 'required',
+    mustStaple: false,
+    preferredChain: null,
+    notAfter: null,
+    key: { kind: 'new' },
+    replaces: undefined,
+    diary: { ordering() {}, answering() {}, offers() {} },
     groupGid: undefined,
     groupName: 'acme',
     account: { dir: account, json: join(account, 'account.json'), key: join(account, 'keys', 'a@example.com.key') },

@@ -117,7 +117,7 @@ test('names in another order: only domainhash.txt changes, without a request', a
   assert.match(stderr, /skipping renewal/)
   const { domainHash } = world.paths()
   assert.deepEqual(changesBetween(before, world.tree()), [`~${domainHash}`])
-  assert.equal(readFileSync(domainHash, 'utf8'), `${world.job().hashes.domain}\n`)
+  assert.equal(readFileSync(domainHash, 'utf8'), `${world.job().domainHash}\n`)
   assert.equal(world.ca.count(), 0)
   const settled = world.tree()
   assert.equal((await world.nixacme(['renew', cert])).status, 0)

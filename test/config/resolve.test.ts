@@ -166,14 +166,14 @@ for (const [form, line] of [
   test(`a server of ${form} keeps the account of a NixOS machine that never set one`, () => {
     const cert = { webroot: '/w', server: JSON.parse(line), email: 'hostmaster@example.test' }
     const [job] = compile(load({ 'config.json': JSON.stringify({ acceptTerms: true, certs: { 'x.test': cert } }) }))
-    assert.equal(job?.hashes.account, '1ccf607d9aa280e9af00')
-    assert.equal(job?.hashes.certDir, '549839e4ae8616de7ad5')
-    assert.equal(job?.directoryUrl, letsEncrypt)
+    assert.equal(job?.servers[0].hashes.account, '1ccf607d9aa280e9af00')
+    assert.equal(job?.servers[0].hashes.certDir, '549839e4ae8616de7ad5')
+    assert.equal(job?.servers[0].directoryUrl, letsEncrypt)
   })
 
 test("the default server is spelt out, so it gives today's NixOS hashes", () => {
   const [job] = compile(load(oneCert('')))
-  assert.equal(job?.hashes.certDir, '748661661a99cbbf91d5')
+  assert.equal(job?.servers[0].hashes.certDir, '748661661a99cbbf91d5')
 })
 
 test('names are kept as written, for the hashes', () => {

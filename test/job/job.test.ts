@@ -49,7 +49,7 @@ test('names are A-labels without duplicates, hashes are of the strings as writte
   const ascii = of('*.xn--bcher-kva.example', 'xn--bcher-kva.example')
   assert.deepEqual(unicode?.names, ['*.xn--bcher-kva.example', 'xn--bcher-kva.example'])
   assert.deepEqual(ascii?.names, unicode?.names)
-  assert.notEqual(ascii?.hashes.domain, unicode?.hashes.domain)
+  assert.notEqual(ascii?.domainHash, unicode?.domainHash)
   assert.equal(unicode?.keyName, '_.Bücher.example')
 })
 
@@ -57,10 +57,10 @@ test('no server is the production server of Let’s Encrypt, but hashed as none'
   const explicit = compile(config([certConfig({ name: cert, server: letsEncrypt })]))[0]
   for (const server of [null, '']) {
     const [job] = compile(config([certConfig({ name: cert, server })]))
-    assert.equal(job?.directoryUrl, letsEncrypt)
-    assert.equal(job?.hashes.account, '1ccf607d9aa280e9af00')
-    assert.notEqual(job?.hashes.account, explicit?.hashes.account)
-    assert.notEqual(job?.hashes.certDir, explicit?.hashes.certDir)
+    assert.equal(job?.servers[0].directoryUrl, letsEncrypt)
+    assert.equal(job?.servers[0].hashes.account, '1ccf607d9aa280e9af00')
+    assert.notEqual(job?.servers[0].hashes.account, explicit?.servers[0].hashes.account)
+    assert.notEqual(job?.servers[0].hashes.certDir, explicit?.servers[0].hashes.certDir)
   }
 })
 
@@ -155,7 +155,13 @@ test('a field of another type is refused, whichever it is, and so is a missing o
     const job = theJob()
     const inner = [
       ...Object.keys(job.lock).map((key) => ['lock', { ...job.lock, [key]: {} }] as const),
-      ...Object.keys(job.hashes).map((key) => ['hashes', { ...job.hashes, [key]: 1 }] as const),
+      ...['account', 'certDir'].map((key) => {
+        const [server] = job.servers
+        return ['servers', [{ ...server, hashes: { ...server.hashes, [key]: 1 } }]] as const
+      }),
+      ['servers', []] as const,
+      ['servers', [{ ...job.servers[0], directoryUrl: 'no URL' }]] as const,
+      ['csr', { request: '/x.csr' }] as const,
       ['names', []] as const,
       ['names', [1]] as const,
       ['directoryUrl', 'not a URL'] as const,

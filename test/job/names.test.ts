@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
 import * as fc from 'fast-check'
-import { aLabel, aLabels } from '../../src/job/names.ts'
+import { aLabel, identifiers } from '../../src/job/names.ts'
 
 for (const [name, wanted] of [
   ['example.com', 'example.com'],
@@ -23,7 +23,7 @@ for (const [name, wanted] of [
   test(`'${name}' is '${wanted}'`, () => assert.equal(aLabel(name), wanted))
 
 test('order is kept, and a name in another spelling is dropped', () => {
-  assert.deepEqual(aLabels(['b.example', 'bücher.example', 'B.example', 'xn--bcher-kva.example', 'a.example']), [
+  assert.deepEqual(identifiers(['b.example', 'bücher.example', 'B.example', 'xn--bcher-kva.example', 'a.example']), [
     'b.example',
     'xn--bcher-kva.example',
     'a.example',
@@ -31,14 +31,14 @@ test('order is kept, and a name in another spelling is dropped', () => {
 })
 
 test('a wildcard and its base are two names', () => {
-  assert.deepEqual(aLabels(['*.example.com', 'example.com', '*.EXAMPLE.com']), ['*.example.com', 'example.com'])
+  assert.deepEqual(identifiers(['*.example.com', 'example.com', '*.EXAMPLE.com']), ['*.example.com', 'example.com'])
 })
 
 test('law: an A-label is its own A-label, in ASCII and lower case, without duplicates', () => {
   fc.assert(
     fc.property(fc.array(fc.oneof(fc.domain(), fc.string({ unit: 'grapheme' }))), (names) => {
-      const labels = aLabels(names)
-      assert.deepEqual(aLabels(labels), labels)
+      const labels = identifiers(names)
+      assert.deepEqual(identifiers(labels), labels)
       assert.equal(new Set(labels).size, labels.length)
       for (const label of labels) assert.match(label, /^[!-@[-~]*$/)
     }),

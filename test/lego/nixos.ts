@@ -60,7 +60,8 @@ export async function legoRun(
   { command, caRoot }: { command: readonly string[]; caRoot: string },
 ): Promise<RunResult> {
   stateDirectories(world)
-  const { domain, email, keyType, directoryUrl, challenge, names, hashes } = world.job()
+  const { domain, domainHash, email, keyType, servers, challenge, names } = world.job()
+  const [{ directoryUrl }] = servers
   const common = ['--accept-tos', '--path', '.', '-d', domain, '--email', email ?? '', '--key-type', keyType]
   const protocol = ['--http', '--http.webroot', challenge.webroot]
   const extra = names.slice(1).flatMap((name) => ['-d', name])
@@ -68,7 +69,7 @@ export async function legoRun(
   mkdirSync(join(challenge.webroot, '.well-known', 'acme-challenge'), { recursive: true })
   const env = { LEGO_CA_CERTIFICATES: caRoot, HOME: world.dir }
   const result = await run(lego.command, args, { cwd: workingDirectory(world), env })
-  if (result.status === 0) writeFileSync(world.paths().domainHash, `${hashes.domain}\n`)
+  if (result.status === 0) writeFileSync(world.paths().domainHash, `${domainHash}\n`)
   return result
 }
 
@@ -102,7 +103,8 @@ export function accountUrl(world: World): string {
 
 /** `builtins.toJSON config.security.acme` of such a machine, with all that it holds beside the options in use. */
 export function nixosDump(world: World): string {
-  const { domain, email, keyType, directoryUrl, challenge, group, names, useRoot } = world.job()
+  const { domain, email, keyType, servers, challenge, group, names, useRoot } = world.job()
+  const [{ directoryUrl }] = servers
   const inherited = {
     credentialFiles: {},
     credentialsFile: null,

@@ -211,7 +211,7 @@ test('a set on its way is the state at every step of its move, and an unfinished
   const next = { ...paths, ...pathsIn(paths, pendingDir(paths)) }
   fs.mkdirSync(`${pendingDir(paths)}.1.tmp`)
   fs.writeFileSync(join(`${pendingDir(paths)}.1.tmp`, basename(paths.key)), fresh.key)
-  assert.deepEqual(shown(paths), [set.fullchain, job.hashes.domain], 'an unfinished one')
+  assert.deepEqual(shown(paths), [set.fullchain, job.domainHash], 'an unfinished one')
   writeCertificate(next, job, fresh, 'new')
   for (const path of [undefined, 'key', 'issuer', 'resource', 'certificate', 'domainHash'] as const) {
     if (path) fs.renameSync(next[path], paths[path])

@@ -24,7 +24,7 @@ const named = (id: number): string => owners[id] ?? String(id)
 
 /** `path mode owner:group` of all that is below `root`; hashes and ports are given as letters. */
 function ownersBelow(root: string, { world }: Machine): string[] {
-  const { account, certDir } = world.job().hashes
+  const { account, certDir } = world.job().servers[0].hashes
   const port = new URL(world.ca.directoryUrl).port
   const line = (name: string) => {
     const path = join(root, name)
@@ -192,7 +192,7 @@ test('user acme itself: no hook, the marker stays; post-run as root takes it, on
   // As tmpfiles and StateDirectory= would make them.
   mkdirSync(world.roots.runtime)
   chownSync(world.roots.runtime, acme.uid, acme.gid)
-  const { account } = world.job().hashes
+  const { account } = world.job().servers[0].hashes
   for (const leaf of [cert, `.lego/${cert}`, `.lego/accounts/${account}`]) {
     mkdirSync(join(world.roots.state, leaf), { recursive: true })
     chownSync(join(world.roots.state, leaf), acme.uid, acme.gid)

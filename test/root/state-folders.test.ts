@@ -29,7 +29,7 @@ async function machineWithWebroot(t: TestContext): Promise<Machine> {
 const leavesOf = ({ world }: Machine): string[] => [
   cert,
   `.lego/${cert}`,
-  `.lego/accounts/${world.job().hashes.account}`,
+  `.lego/accounts/${world.job().servers[0].hashes.account}`,
 ]
 
 async function renewed(machine: Machine): Promise<void> {

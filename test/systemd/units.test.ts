@@ -69,8 +69,8 @@ test('renewal: order, wishes, user, folders, hooks', () => {
   assert.deepEqual(unit.words('Service', 'StateDirectory'), [
     `acme/${x}`,
     `acme/.lego/${x}`,
-    `acme/.lego/${x}/${job.hashes.certDir}`,
-    `acme/.lego/accounts/${job.hashes.account}`,
+    `acme/.lego/${x}/${job.servers[0].hashes.certDir}`,
+    `acme/.lego/accounts/${job.servers[0].hashes.account}`,
   ])
   assert.deepEqual(commandOf(unit.one('Service', 'ExecStart')), [
     '/usr/bin/node',
@@ -80,7 +80,10 @@ test('renewal: order, wishes, user, folders, hooks', () => {
     x,
   ])
   const [proof = '', hooks = '', announcement = '', ...more] = unit.all('Service', 'ExecStartPost')
-  assert.match(proof, new RegExp(`^/usr/bin/test -e /var/lib/acme/.lego/${x}/${job.hashes.certDir}/${x}.crt$`))
+  assert.match(
+    proof,
+    new RegExp(`^/usr/bin/test -e /var/lib/acme/.lego/${x}/${job.servers[0].hashes.certDir}/${x}.crt$`),
+  )
   assert.match(hooks, /^\+.* post-run x\.test$/)
   assert.equal(announcement, `-+/usr/bin/systemctl --no-block start -- acme-finished-${x}.target`)
   assert.deepEqual(more, [])
@@ -107,7 +110,7 @@ test('self-signed stand-in: after the local CA and the owners, only until there 
   assert.deepEqual(unit.words('Unit', 'Wants'), ['acme-fixperms.service'])
   const [job] = compile(one({ domain: '*.x.test', dnsProvider: 'rfc2136' }))
   assert.equal(job?.keyName, '_.x.test')
-  const certificate = `/var/lib/acme/.lego/${x}/${job?.hashes.certDir}/_.x.test.crt`
+  const certificate = `/var/lib/acme/.lego/${x}/${job?.servers[0].hashes.certDir}/_.x.test.crt`
   const installed = `/var/lib/acme/${x}/fullchain.pem`
   assert.deepEqual(unit.all('Unit', 'ConditionPathExists'), [`|!${certificate}`, `|!${installed}`])
   assert.deepEqual(unit.all('Install', 'WantedBy'), [])

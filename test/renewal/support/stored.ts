@@ -12,7 +12,7 @@ function write(path: string, content: string, mode = 0o600): void {
 }
 
 /** The four files of lego and the module's hash. */
-export function writeCertificate(paths: CertPaths, job: Job, set: StoredSet, domainHash = job.hashes.domain): void {
+export function writeCertificate(paths: CertPaths, job: Job, set: StoredSet, domainHash = job.domainHash): void {
   const certUrl = 'https://acme-v02.api.letsencrypt.org/acme/cert/04d2'
   write(paths.key, set.key)
   write(paths.certificate, set.fullchain)
