@@ -38,12 +38,30 @@ export interface Post<T> {
   readonly read: (value: unknown) => T
 }
 
+export interface Tell {
+  readonly payload: object
+  /** As in `Post`. */
+  readonly refused: string
+  /** PEM of the key to sign with in place of the account's; the public half goes along (RFC 8555 §6.2). */
+  readonly keyPem?: string | undefined
+}
+
 export interface Reply<T> {
   readonly body: T
   /** The URL of the resource, from the Location header. */
   readonly location: string | undefined
   /** Seconds. */
   readonly retryAfter: number | undefined
+}
+
+interface SignedRequest {
+  /** Null: a POST-as-GET. */
+  readonly payload: object | null
+  readonly headers?: object
+  readonly refused: string
+  /** Where these are there, they sign in place of the account. */
+  readonly http?: HttpClient
+  readonly kid?: string | undefined
 }
 
 /** A CA that rejects nine nonces of ten is still got through; one that rejects all of them is left after a few seconds. */
@@ -129,18 +147,24 @@ export class AcmeClient {
    * nonsense, the signal's reason when it is aborted.
    */
   async post<T>(url: string, { payload, refused, read }: Post<T>): Promise<Reply<T>> {
-    const answer = await this.#signed(url, payload ?? null, {}, refused)
+    const answer = await this.#signed(url, { payload: payload ?? null, refused })
     return { body: bodyOf(answer, read), location: locationOf(answer), retryAfter: answer.retryAfter }
+  }
+
+  /** A signed request whose answer is its status alone, as that of revokeCert (RFC 8555 §7.6). Throws as `post`. */
+  async tell(url: string, { payload, refused, keyPem }: Tell): Promise<void> {
+    const signer = keyPem === undefined ? {} : { http: new HttpClient('', keyPem), kid: undefined }
+    const { status } = await this.#signed(url, { payload, refused, ...signer })
+    if (status >= 300) throw nonsense(url, `status ${status}`)
   }
 
   /** The certificate chain at `url` as PEM blocks, leaf first (RFC 8555 §7.4.2). Throws as `post`. */
   async downloadChain(url: string): Promise<string[]> {
     const headers = { Accept: 'application/pem-certificate-chain' }
-    return chainOf(await this.#signed(url, null, headers, 'the download of the certificate'))
+    return chainOf(await this.#signed(url, { payload: null, headers, refused: 'the download of the certificate' }))
   }
 
-  async #signed(url: string, payload: object | null, headers: object, refused: string): Promise<Answer> {
-    const { http } = this.#shared
+  async #signed(url: string, { payload, headers = {}, refused, ...signer }: SignedRequest): Promise<Answer> {
     for (let badNonces = 0; ; badNonces++) {
       if (badNonces > quickBadNonces) await pause(jittered(0.02), this.signal)
       const answer = await persist(this.signal, async () => {
@@ -148,7 +172,8 @@ export class AcmeClient {
         const nonce = await nonces.take(this.signal)
         let fresh: string | undefined
         try {
-          const data = http.createSignedBody(url, payload, { nonce, kid: this.#shared.kid ?? null })
+          const { http, kid } = { ...this.#shared, ...signer }
+          const data = http.createSignedBody(url, payload, { nonce, kid: kid ?? null })
           const received = await this.#send('post', url, { data, headers })
           fresh = received.nonce
           return received

@@ -1,5 +1,6 @@
 // What a request costs and how long it may take.
 import assert from 'node:assert/strict'
+import { createPublicKey } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { type TestContext, test } from 'node:test'
 import { AcmeClient } from '../../src/acme/client.ts'
@@ -80,4 +81,24 @@ test('a Location that may not be asked is nonsense, a relative one is resolved',
   )
   assert.equal((await get('/order/1')).location, new URL('/order/2', ca.directoryUrl).href)
   assert.equal((await failureOf(get('/order/2'))).exitStatus, 69)
+})
+
+test("a request signed with another key carries that key, and the next one is the account's again", async (t) => {
+  const { ca, client, get } = await opened(t, ({ path }) => (path === '/revoke' ? { headers: {} } : undefined))
+  const url = new URL('/revoke', ca.directoryUrl).href
+  const keyPem = await generateKey('ec384')
+  await client.tell(url, { payload: { a: 1 }, refused: 'it', keyPem })
+  await client.tell(url, { payload: { a: 2 }, refused: 'it' })
+  await get('/order/1')
+  const [byKey, byAccount, order] = ca.calls.filter(({ method }) => method === 'POST')
+  const { x, y, crv, kty } = createPublicKey(keyPem).export({ format: 'jwk' })
+  assert.deepEqual(
+    [byKey?.payload, byKey?.header['jwk'], byKey?.header['alg']],
+    [{ a: 1 }, { crv, kty, x, y }, 'ES384'],
+  )
+  assert.ok(!('kid' in (byKey?.header ?? {})))
+  for (const call of [byAccount, order]) {
+    assert.equal(call?.header['kid'], 'https://ca.example/account/1')
+    assert.ok(!('jwk' in (call?.header ?? {})))
+  }
 })
