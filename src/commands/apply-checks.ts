@@ -9,7 +9,7 @@ import { groupId } from '../system-users.ts'
 import type { SystemControl } from '../systemd/control.ts'
 import { isHidden } from '../systemd/hardening.ts'
 import { isBound, type Program } from '../systemd/service.ts'
-import { acmeUser } from './owner.ts'
+import { acmeUser, noSuchGroup } from './owner.ts'
 
 /** Throws `config` (78) for the first thing that would keep the units from working. `control`: the systemd that is asked. */
 export async function assertApplicable(
@@ -65,9 +65,7 @@ function assertSecrets({ certs }: Config): void {
 
 async function assertGroup(group: string): Promise<void> {
   if (group === acmeUser || (await groupId(group)) !== undefined) return
-  throw new NixacmeError('config', `the group '${group}' does not exist`, {
-    hints: [`make it ('groupadd --system ${group}') or set 'group' to one that exists`],
-  })
+  throw noSuchGroup(group)
 }
 
 /** Where systemd-analyze is missing systemd itself will say it, in the journal. */

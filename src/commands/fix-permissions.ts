@@ -10,7 +10,7 @@ import { Findings, mend, mendBelow, mendFolder, type Rule, type Walker } from '.
 import { groupId, systemUser } from '../system-users.ts'
 import { interruptedError } from '../wait.ts'
 import { type Context, findJobs, sayFaults } from './context.ts'
-import { acmeUser, findAcmeUser, ownerFinder } from './owner.ts'
+import { acmeUser, findAcmeUser, noSuchGroup, ownerFinder } from './owner.ts'
 
 /** Whose the files are to be: group undefined, as it is. */
 interface Owner {
@@ -131,9 +131,7 @@ function groupFinder(owner: Owner, { host, log }: Context): (job: Job) => Promis
     }
     const gid = await (known.get(job.group) ?? known.set(job.group, groupId(job.group)).get(job.group))
     if (gid !== undefined) return { uid: owner.uid, gid }
-    throw new NixacmeError('config', `the group '${job.group}' does not exist`, {
-      hints: [`make it ('groupadd --system ${job.group}') or set 'group' to one that exists`],
-    })
+    throw noSuchGroup(job.group)
   }
 }
 

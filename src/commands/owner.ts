@@ -34,9 +34,7 @@ export function ownerOf(group: string, gid: number | undefined, host: Host): Own
   if (group === defaultGroup && uid !== 0) return { gid: undefined, fault: undefined }
   const fault =
     gid === undefined
-      ? new NixacmeError('config', `the group '${group}' does not exist`, {
-          hints: [`make it ('groupadd --system ${group}') or set 'group' to one that exists`],
-        })
+      ? noSuchGroup(group)
       : new NixacmeError(
           'permission',
           `files cannot be given to the group '${group}': this process is no member of it`,
@@ -46,6 +44,12 @@ export function ownerOf(group: string, gid: number | undefined, host: Host): Own
         )
   return { gid: undefined, fault }
 }
+
+/** `config` (78): a certificate's group that the system does not know. */
+export const noSuchGroup = (group: string): NixacmeError =>
+  new NixacmeError('config', `the group '${group}' does not exist`, {
+    hints: [`make it ('groupadd --system ${group}') or set 'group' to one that exists`],
+  })
 
 /** User `acme`. Throws `config` (78) when there is none. */
 export async function findAcmeUser(): Promise<{ uid: number; gid: number }> {
