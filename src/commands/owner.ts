@@ -51,6 +51,11 @@ export const noSuchGroup = (group: string): NixacmeError =>
     hints: [`make it ('groupadd --system ${group}') or set 'group' to one that exists`],
   })
 
+/** Whether this process runs as user `acme`, who works but runs no hooks: what it works for, a unit or root, does that. */
+export async function isAcme({ identity: { uid } }: Host): Promise<boolean> {
+  return uid !== 0 && uid === (await systemUser(acmeUser))?.uid
+}
+
 /** User `acme`. Throws `config` (78) when there is none. */
 export async function findAcmeUser(): Promise<{ uid: number; gid: number }> {
   const user = await systemUser(acmeUser)

@@ -7,10 +7,9 @@ import { NixacmeError } from '../errors.ts'
 import type { Job } from '../job/job.ts'
 import { type Held, tryFolder, waitFor } from '../renewal/lock.ts'
 import { dropMarker, isPending, type Kind, openOut, takeMarker } from '../renewal/signal.ts'
-import { systemUser } from '../system-users.ts'
 import { interruptedError } from '../wait.ts'
 import { type Context, findJobs } from './context.ts'
-import { acmeUser } from './owner.ts'
+import { acmeUser, isAcme } from './owner.ts'
 
 /** Seconds that a hook, or the reloads, may take. */
 const hookSeconds = 600
@@ -18,8 +17,7 @@ const hookSeconds = 600
 /** The command: a no-op, in silence, when no new certificate waits to be told. */
 export async function postRun(cert: string, context: Context): Promise<number> {
   if (!isPending(join(context.roots.state, cert))) return 0
-  const { uid } = context.host.identity
-  if (uid !== 0 && uid === (await systemUser(acmeUser))?.uid) {
+  if (await isAcme(context.host)) {
     throw new NixacmeError('permission', `the hooks of '${cert}' are not for user '${acmeUser}' to run`, {
       hints: ['run post-run as root; in a unit: ExecStartPost=+…'],
     })

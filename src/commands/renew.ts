@@ -4,10 +4,9 @@ import { NixacmeError } from '../errors.ts'
 import { under } from '../fs.ts'
 import type { Job } from '../job/job.ts'
 import { isPending } from '../renewal/signal.ts'
-import { systemUser } from '../system-users.ts'
 import { asAcme } from './as-acme.ts'
 import { type Context, findJobs, sayFaults, type Wanted } from './context.ts'
-import { acmeUser } from './owner.ts'
+import { isAcme } from './owner.ts'
 import { tell } from './post-run.ts'
 import { type RenewSettings, work } from './work.ts'
 
@@ -28,14 +27,12 @@ export async function renewCommand(wanted: Wanted, settings: RenewSettings, cont
   return status || worked || told
 }
 
-/**
- * Runs the hooks of what was installed. User `acme` does not: what it runs for is a unit or root, and these do it as root.
- */
+/** Runs the hooks of what was installed, unless they are for somebody else to run. */
 async function tellAll(jobs: readonly Job[], context: Context): Promise<number> {
   const { host, log, roots } = context
   const pending = jobs.filter((job) => isPending(under(roots.state, job.cert)))
   if (pending.length === 0) return 0
-  if (host.identity.uid !== 0 && host.identity.uid === (await systemUser(acmeUser))?.uid) return 0
+  if (await isAcme(host)) return 0
   let status = 0
   for (const job of pending) {
     try {

@@ -1,10 +1,9 @@
 // `nixacme selfsign`: something for services to start with, until the real certificate is there; then its hooks.
 import { under } from '../fs.ts'
 import { isPending } from '../renewal/signal.ts'
-import { systemUser } from '../system-users.ts'
 import { asAcme } from './as-acme.ts'
 import { type Context, findJobs } from './context.ts'
-import { acmeUser } from './owner.ts'
+import { isAcme } from './owner.ts'
 import { tell } from './post-run.ts'
 import { makeSelfsigned } from './work-selfsign.ts'
 
@@ -19,7 +18,7 @@ export async function selfsign(cert: string, context: Context): Promise<number> 
   const isForAcme = host.identity.uid === 0 && jobs[0]?.useRoot === false
   const status = isForAcme ? await asAcme(jobs, { selfsign: true }, context) : await makeSelfsigned(jobs, context)
   if (status !== 0 || !isPending(under(roots.state, cert))) return status
-  if (host.identity.uid !== 0 && host.identity.uid === (await systemUser(acmeUser))?.uid) return status
+  if (await isAcme(host)) return status
   for (const job of jobs) await tell(job, context)
   return status
 }
