@@ -35,11 +35,7 @@ interface Leaf {
 /** Makes `runtime` for the user when it is missing. Throws `permission` (77) when it is root's, `write` (73). */
 export function ensureRuntime({ runtime }: Roots, { uid, gid }: User): void {
   const there = lstatIfThere(runtime)
-  if (there?.isDirectory() && there.uid === 0) {
-    throw new NixacmeError('permission', `'${runtime}' belongs to root, and the work is done by user '${acmeUser}'`, {
-      hints: [`give it to him: chown ${acmeUser}:${acmeUser} '${runtime}'`],
-    })
-  }
+  assertForAcme(runtime, there)
   if (there) return
   try {
     ensureDir(runtime, { mode: 0o700 })
@@ -47,6 +43,14 @@ export function ensureRuntime({ runtime }: Roots, { uid, gid }: User): void {
   } catch (e) {
     throw writeError(runtime, e)
   }
+}
+
+/** Throws `permission` (77) for a folder of the lock files, as it stands there, that is root's: acme cannot work in it. */
+export function assertForAcme(runtime: string, there: fs.Stats | undefined): void {
+  if (!there?.isDirectory() || there.uid !== 0) return
+  throw new NixacmeError('permission', `'${runtime}' belongs to root, and the work is done by user '${acmeUser}'`, {
+    hints: [`give it to him: chown ${acmeUser}:${acmeUser} '${runtime}'`],
+  })
 }
 
 /**

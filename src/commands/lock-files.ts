@@ -1,13 +1,14 @@
 // Makes the lock files of the slots before the first renewal, and removes those of a larger maxConcurrentRenewals (contract
 // 1.13: acme-lockfiles). The work is user acme's: started by root, it gives up root first, as acme may write in that folder.
 import { lchownSync } from 'node:fs'
-import { NixacmeError, systemWord } from '../errors.ts'
 import { ensureDir, lstatIfThere } from '../fs.ts'
 import type { Roots } from '../job/paths.ts'
 import { readHolder } from '../renewal/lock.ts'
 import { arrangeLockFiles } from '../renewal/lock-files.ts'
+import { runtimeError } from '../renewal/run-locks.ts'
+import { assertForAcme } from './acme-folders.ts'
 import { type Context, findJobs, sayFaults } from './context.ts'
-import { acmeUser, findAcmeUser } from './owner.ts'
+import { findAcmeUser } from './owner.ts'
 
 /**
  * The command. Silent but for files that stay because they are held. Throws `lock` (71) when a file cannot be made or
@@ -35,18 +36,11 @@ export async function lockFiles(context: Context): Promise<number> {
 /** Makes the folder when it is missing. One that stands is left as it is: root does not give away what it did not make. */
 function ensureFolder({ runtime }: Roots, owner: { uid: number; gid: number } | undefined): void {
   const there = lstatIfThere(runtime)
-  if (owner && there?.isDirectory() && there.uid === 0) {
-    throw new NixacmeError('permission', `'${runtime}' belongs to root, and the work is done by user '${acmeUser}'`, {
-      hints: [`give it to him: chown ${acmeUser}:${acmeUser} '${runtime}'`],
-    })
-  }
+  if (owner) assertForAcme(runtime, there)
   try {
     ensureDir(runtime, { mode: 0o700 })
     if (!there && owner) lchownSync(runtime, owner.uid, owner.gid)
   } catch (cause) {
-    throw new NixacmeError('lock', `cannot make the folder of the lock files, '${runtime}': ${systemWord(cause)}`, {
-      cause,
-      hints: ['make it, or name another one with --runtime-dir'],
-    })
+    throw runtimeError(runtime, cause)
   }
 }

@@ -164,9 +164,13 @@ function ensureRuntime({ runtime }: Roots): void {
   try {
     ensureDir(runtime, { mode: 0o700 })
   } catch (cause) {
-    throw new NixacmeError('lock', `cannot make the folder of the lock files, '${runtime}': ${systemWord(cause)}`, {
-      cause,
-      hints: ['make it, or name another one with --runtime-dir'],
-    })
+    throw runtimeError(runtime, cause)
   }
 }
+
+/** Words a failure to make the folder of the lock files: `lock` (71). */
+export const runtimeError = (runtime: string, cause: unknown): NixacmeError =>
+  new NixacmeError('lock', `cannot make the folder of the lock files, '${runtime}': ${systemWord(cause)}`, {
+    cause,
+    hints: ['make it, or name another one with --runtime-dir'],
+  })
