@@ -23,7 +23,7 @@ export async function assertApplicable(
     for (const path of [challenge.webroot, ...caCertificates]) assertVisible(path)
   if (root === '/') assertSecrets(config)
   if (!control) return
-  for (const { group } of config.certs) await assertGroup(group)
+  for (const group of new Set(config.certs.map(({ group }) => group))) await assertGroup(group)
   for (const expression of new Set(config.certs.map(({ renewInterval }) => renewInterval)))
     await assertCalendar(expression, control)
 }
@@ -68,10 +68,10 @@ async function assertGroup(group: string): Promise<void> {
   throw noSuchGroup(group)
 }
 
-/** Where systemd-analyze is missing systemd itself will say it, in the journal. */
+/** Where systemd-analyze is missing, or knows no expression at all, systemd itself will say it, in the journal. */
 async function assertCalendar(expression: string, control: SystemControl): Promise<void> {
-  const isThere = (await control.ask('systemd-analyze', 'calendar', '--', 'daily')) !== undefined
-  if (!isThere || (await control.ask('systemd-analyze', 'calendar', '--', expression)) !== undefined) return
+  const isKnown = async (e: string) => (await control.ask('systemd-analyze', 'calendar', '--', e)) !== undefined
+  if ((await isKnown(expression)) || !(await isKnown('daily'))) return
   throw new NixacmeError('config', `renewInterval '${expression}' is not a calendar expression that systemd knows`, {
     hints: [`try it: systemd-analyze calendar '${expression}'`],
   })
