@@ -33,11 +33,13 @@ export async function showChanges(shown: Shown, host: Host): Promise<string> {
   const paint = await paintFor(host, host.stdout)
   const colour = { added: paint.green, changed: paint.yellow, removed: paint.red, unchanged: paint.dim }
   const say = (change: Change, what: string) => host.stdout.write(`${colour[change](`${signs[change]} ${what}`)}\n`)
-  const rows = [...shown.jobChanges.kinds].map(([cert, kind]) => rowOf(cert, kind, shown))
-  const alike = (row: Row) =>
-    row.change === 'changed' ? rows.filter((r) => r.change === 'changed' && wordsOf(r) === wordsOf(row)) : [row]
+  const rows = rowsOf(shown)
+  const alike = groupBy(
+    rows.filter(({ change }) => change === 'changed'),
+    wordsOf,
+  )
   for (const row of rows) {
-    const same = alike(row)
+    const same = (row.change === 'changed' && alike.get(wordsOf(row))) || [row]
     if (row.change === 'unchanged' || (same.length >= fewest && same[0] !== row)) continue
     if (same.length >= fewest) say('changed', `${same.length} certificates${wordsOf(row)}`)
     else say(row.change, `${row.cert}${row.change === 'removed' ? stays(shown.stateRoot, row.cert) : wordsOf(row)}`)
@@ -58,12 +60,31 @@ const wordsOf = ({ change, parts }: Row): string => {
 const stays = (stateRoot: string, cert: string): string =>
   ` (its certificate and keys stay in '${under(stateRoot, cert)}')`
 
-function rowOf(cert: string, kind: JobChange, { files, fileChanges }: Shown): Row {
+function rowsOf({ jobChanges, files, fileChanges }: Shown): Row[] {
+  const changedFiles = groupBy(
+    files.filter(({ path }) => fileChanges.get(path) !== 'unchanged'),
+    ({ cert }) => cert,
+  )
+  return [...jobChanges.kinds].map(([cert, kind]) => rowOf(cert, kind, changedFiles.get(cert) ?? []))
+}
+
+function rowOf(cert: string, kind: JobChange, own: readonly SystemFile[]): Row {
   if (kind === 'added' || kind === 'removed') return { change: kind, cert, parts: [] }
-  const own = files.filter((file) => file.cert === cert && fileChanges.get(file.path) !== 'unchanged')
   const job = jobParts[kind]
   const parts = [...(job === undefined ? [] : [job]), ...own.map(({ part }) => part)]
   return { change: parts.length > 0 ? 'changed' : 'unchanged', cert, parts }
+}
+
+/** Lists of what has the same key, in their order. */
+function groupBy<T, K>(items: readonly T[], keyOf: (item: T) => K): Map<K, T[]> {
+  const groups = new Map<K, T[]>()
+  for (const item of items) {
+    const key = keyOf(item)
+    const group = groups.get(key)
+    if (group) group.push(item)
+    else groups.set(key, [item])
+  }
+  return groups
 }
 
 /** The files that are of no certificate that the config has, or had. */
