@@ -1,4 +1,4 @@
-// Which URLs are spoken to: https, and plain http only where nobody can listen (RFC 8555 §6.1).
+// Which URLs are spoken to: https (RFC 8555 §6.1), and plain http only where nobody can listen and somebody asked for it.
 
 /** True for `localhost`, names below it, 127.0.0.0/8 and ::1; takes a URL's `hostname`, brackets included. */
 export const isLoopback = (hostname: string): boolean =>
@@ -10,12 +10,15 @@ export const isLoopback = (hostname: string): boolean =>
 /** Characters; whatever a CA sends ends up in messages. */
 const longestUrl = 2000
 
-/** True for a URL that may be asked: https, no user or password in it, of a length that fits into a message. */
-export function isSecure(url: string): boolean {
+/**
+ * True for a URL that may be asked: https, or with `plainHttp` http to this machine; no user or password in it, of a
+ * length that fits into a message.
+ */
+export function isSecure(url: string, plainHttp: boolean): boolean {
   if (url.length > longestUrl || !URL.canParse(url)) return false
   const { protocol, hostname, username, password } = new URL(url)
   if (username !== '' || password !== '') return false
-  return protocol === 'https:' || (protocol === 'http:' && isLoopback(hostname))
+  return protocol === 'https:' || (plainHttp && protocol === 'http:' && isLoopback(hostname))
 }
 
 /** An IPv6 address in the one spelling that RFC 5952 allows; everything else as it is. */

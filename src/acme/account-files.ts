@@ -27,9 +27,12 @@ const curves = ['prime256v1', 'secp384r1', 'secp521r1']
 
 /**
  * What is stored of the account. Throws `data` (65) for a key that is no key: it may be somebody's only copy, so it is
- * never replaced; `permission` (77) for what may not be read.
+ * never replaced; `permission` (77) for what may not be read. `plainHttp`: as the CA may be asked.
  */
-export const readAccount = (files: AccountFiles): StoredAccount => ({ keyPem: readKey(files.key), url: readUrl(files) })
+export const readAccount = (files: AccountFiles, plainHttp: boolean): StoredAccount => ({
+  keyPem: readKey(files.key),
+  url: readUrl(files, plainHttp),
+})
 
 function readKey(path: string): string | undefined {
   const text = read(path)
@@ -47,14 +50,14 @@ function readKey(path: string): string | undefined {
   throw new NixacmeError('data', `account key '${path}' is neither an RSA nor a NIST curve key`, { hints })
 }
 
-function readUrl({ json }: AccountFiles): string | undefined {
+function readUrl({ json }: AccountFiles, plainHttp: boolean): string | undefined {
   const text = read(json)
   if (text === undefined) return undefined
   try {
     const value: unknown = JSON.parse(text)
     const registration = isRecord(value) ? value['registration'] : undefined
     const uri = isRecord(registration) ? registration['uri'] : undefined
-    return typeof uri === 'string' && isSecure(uri) ? uri : 'unusable'
+    return typeof uri === 'string' && isSecure(uri, plainHttp) ? uri : 'unusable'
   } catch {
     return 'unusable'
   }

@@ -14,6 +14,8 @@ export interface AccountRequest {
   readonly email: string | null
   readonly keyType: KeyType
   readonly account: AccountFiles
+  /** Whether the CA may be asked by plain http. */
+  readonly plainHttp: boolean
   /** Runs `work` alone among all processes that share the account. */
   withAccountLock<T>(work: () => Promise<T>): Promise<T>
   readonly log: Log
@@ -25,7 +27,10 @@ export interface AccountRequest {
  * when only `account.json` is missing or damaged. Throws `data` (65) for a damaged key, AcmeProblem when the CA refuses.
  */
 export async function openAccount(client: AcmeClient, req: AccountRequest): Promise<string> {
-  return useStored(client, readAccount(req.account)) ?? req.withAccountLock(() => register(client, req, undefined))
+  return (
+    useStored(client, readAccount(req.account, req.plainHttp)) ??
+    req.withAccountLock(() => register(client, req, undefined))
+  )
 }
 
 /**
@@ -44,7 +49,7 @@ function useStored(client: AcmeClient, { keyPem, url }: StoredAccount, lost?: st
 }
 
 async function register(client: AcmeClient, req: AccountRequest, lost: string | undefined): Promise<string> {
-  const stored = readAccount(req.account)
+  const stored = readAccount(req.account, req.plainHttp)
   const already = useStored(client, stored, lost)
   if (already !== undefined) return already
   req.log.progress('registering the account')

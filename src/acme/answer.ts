@@ -2,6 +2,7 @@
 // of it. Whatever is not ACME (a captive portal's HTML, half a JSON) is told with its URL.
 import { X509Certificate } from 'node:crypto'
 import { messageOf, NixacmeError } from '../errors.ts'
+import { type Link, readLinks } from './links.ts'
 import { retryAfterSeconds } from './pace.ts'
 import { AcmeProblem, asProblem } from './problem.ts'
 import { Flaw } from './types.ts'
@@ -20,6 +21,7 @@ export interface Answer {
   readonly location: string | undefined
   /** Seconds. */
   readonly retryAfter: number | undefined
+  readonly links: readonly Link[]
   readonly text: string
 }
 
@@ -40,6 +42,7 @@ export function answerOf(url: string, { status, headers, data }: Response, now: 
     nonce: nonce !== undefined && /^[A-Za-z0-9_-]+$/.test(nonce) ? nonce : undefined,
     location: header('location'),
     retryAfter: retryAfterSeconds(header('retry-after'), now),
+    links: readLinks(header('link'), url),
     text: typeof data === 'string' ? data : '',
   }
 }
@@ -69,18 +72,22 @@ export function bodyOf<T>(answer: Answer, read: (value: unknown) => T): T {
 const contentName = ({ contentType, text }: Answer): string =>
   contentType !== '' ? `'${contentType.slice(0, 60)}'` : text === '' ? 'nothing' : 'a body without a type'
 
+/** Relations of links that explain a refusal: more about a limit (RFC 8555 §6.6), terms to agree to (§7.3.3). */
+const telling = ['help', 'terms-of-service']
+
 /**
  * The refusal in an answer of status 400 and more. One without a problem document is an AcmeProblem too where its status
  * alone says enough (429: come back later; 5xx: the CA is at fault).
  */
 export function problemOf(answer: Answer, refused: string): AcmeProblem {
   const { status, retryAfter } = answer
+  const links = answer.links.filter(({ relations }) => relations.some((r) => telling.includes(r))).map(({ url }) => url)
   const problem = problemIn(answer)
-  if (problem) return new AcmeProblem({ ...problem, status }, { refused, retryAfter })
+  if (problem) return new AcmeProblem({ ...problem, status }, { refused, retryAfter, links })
   if (status !== 429 && status < 500)
     throw nonsense(answer.url, `status ${status} with ${contentName(answer)} instead of a problem document`)
   const bare = { type: 'about:blank', detail: `status ${status}`, status, name: undefined, subproblems: [] }
-  return new AcmeProblem(bare, { refused, retryAfter })
+  return new AcmeProblem(bare, { refused, retryAfter, links })
 }
 
 function problemIn({ contentType, text }: Answer) {

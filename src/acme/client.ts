@@ -13,7 +13,7 @@ import { jittered, pause } from './pace.ts'
 import { persist } from './persist.ts'
 import { problemType } from './problem.ts'
 import type { Transport } from './transport.ts'
-import { type Directory, readDirectory } from './types.ts'
+import { type Directory, type Reader, readDirectory } from './types.ts'
 
 // Its interceptors sleep through Retry-After five times and then lose the reason. Without them axios rejects with the cause.
 axios.interceptors.request.clear()
@@ -21,6 +21,8 @@ axios.interceptors.response.clear()
 
 export interface ClientOptions {
   readonly directoryUrl: string
+  /** Whether URLs of the CA may lead to this machine by plain http. */
+  readonly plainHttp: boolean
   readonly transport: Transport
   readonly userAgent: string
   now(): Date
@@ -34,8 +36,7 @@ export interface Post<T> {
   readonly payload?: object
   /** What a refusal refuses: `the order of 'example.com'`. */
   readonly refused: string
-  /** Reads the body; throws a Flaw. */
-  readonly read: (value: unknown) => T
+  readonly read: Reader<T>
 }
 
 export interface Tell {
@@ -90,14 +91,7 @@ export class AcmeClient {
 
   /** Sends nothing yet. Throws `config` (78) when the directory URL is not one that may be asked. */
   static open(options: ClientOptions): AcmeClient {
-    if (!isSecure(options.directoryUrl))
-      throw new NixacmeError(
-        'config',
-        `server '${withoutCredentials(options.directoryUrl)}' is no https URL that may be asked`,
-        {
-          hints: ["ACME needs https, without user or password in the URL; plain http is taken only for 'localhost'"],
-        },
-      )
+    if (!isSecure(options.directoryUrl, options.plainHttp)) throw refusedServer(options)
     const http = new HttpClient(options.directoryUrl, '')
     const shared = { http, options, nonces: undefined, directory: undefined, kid: undefined, requests: 0 }
     return new AcmeClient(shared, options.signal)
@@ -131,7 +125,7 @@ export class AcmeClient {
     if (!this.#shared.directory) {
       const answer = await persist(this.signal, () => this.#send('get', options.directoryUrl, {}))
       if (answer.status >= 400) throw problemOf(answer, 'the request for its directory')
-      this.#shared.directory = bodyOf(answer, readDirectory)
+      this.#shared.directory = this.#read(answer, readDirectory)
     }
     return this.#shared.directory
   }
@@ -148,7 +142,7 @@ export class AcmeClient {
    */
   async post<T>(url: string, { payload, refused, read }: Post<T>): Promise<Reply<T>> {
     const answer = await this.#signed(url, { payload: payload ?? null, refused })
-    return { body: bodyOf(answer, read), location: locationOf(answer), retryAfter: answer.retryAfter }
+    return { body: this.#read(answer, read), location: this.#locationOf(answer), retryAfter: answer.retryAfter }
   }
 
   /** A signed request whose answer is its status alone, as that of revokeCert (RFC 8555 §7.6). Throws as `post`. */
@@ -162,6 +156,17 @@ export class AcmeClient {
   async downloadChain(url: string): Promise<string[]> {
     const headers = { Accept: 'application/pem-certificate-chain' }
     return chainOf(await this.#signed(url, { payload: null, headers, refused: 'the download of the certificate' }))
+  }
+
+  #read<T>(answer: Answer, read: Reader<T>): T {
+    return bodyOf(answer, (value) => read(value, this.#shared.options.plainHttp))
+  }
+
+  #locationOf({ url, location }: Answer): string | undefined {
+    if (location === undefined) return undefined
+    const absolute = URL.canParse(location, url) ? new URL(location, url).href : ''
+    if (!isSecure(absolute, this.#shared.options.plainHttp)) throw nonsense(url, 'a Location that is no https URL')
+    return absolute
   }
 
   async #signed(url: string, { payload, headers = {}, refused, ...signer }: SignedRequest): Promise<Answer> {
@@ -230,11 +235,13 @@ export class AcmeClient {
   }
 }
 
-const locationOf = ({ url, location }: Answer): string | undefined => {
-  if (location === undefined) return undefined
-  const absolute = URL.canParse(location, url) ? new URL(location, url).href : ''
-  if (!isSecure(absolute)) throw nonsense(url, 'a Location that is no https URL')
-  return absolute
+function refusedServer({ directoryUrl, plainHttp }: ClientOptions): NixacmeError {
+  const wouldDo = !plainHttp && isSecure(directoryUrl, true)
+  const why = wouldDo ? "is plain http, which only the option 'plainHttp' allows" : 'is no https URL that may be asked'
+  const hint = wouldDo
+    ? "set plainHttp = true if this is a test CA on this machine, or give an https URL in 'server'"
+    : 'ACME needs https, without user or password in the URL; plain http is possible for this machine alone'
+  return new NixacmeError('config', `server '${withoutCredentials(directoryUrl)}' ${why}`, { hints: [hint] })
 }
 
 const withoutCredentials = (url: string): string => url.replace(/\/\/[^/@]*@/, '//')

@@ -37,8 +37,8 @@ export async function issue(req: IssueRequest): Promise<Issued | undefined> {
   try {
     signal.throwIfAborted()
     transport = openTransport(req)
-    const { directoryUrl, userAgent } = req
-    const client = AcmeClient.open({ directoryUrl, transport, userAgent, now: () => req.now(), signal })
+    const { directoryUrl, plainHttp, userAgent } = req
+    const client = AcmeClient.open({ directoryUrl, plainHttp, transport, userAgent, now: () => req.now(), signal })
     const solver = solverFor(req)
     solver.prepare()
     return req.dryRun ? await rehearse(client, req) : await perform(client, solver, req)
@@ -51,8 +51,8 @@ export async function issue(req: IssueRequest): Promise<Issued | undefined> {
 const solverFor = ({ challenge: { webroot }, groupGid, groupName, log }: IssueRequest): Solver =>
   webrootSolver({ webroot, groupGid, groupName, log })
 
-async function rehearse(client: AcmeClient, { account, log }: IssueRequest): Promise<undefined> {
-  readAccount(account)
+async function rehearse(client: AcmeClient, { account, plainHttp, log }: IssueRequest): Promise<undefined> {
+  readAccount(account, plainHttp)
   const { termsOfService } = await client.directory()
   const terms =
     termsOfService === undefined ? 'no terms of service' : `terms of service at '${termsOfService.slice(0, 200)}'`

@@ -61,6 +61,9 @@ const mostProfiles = 50
 /** Why an answer is not what it should be, as the end of a sentence; the client adds the URL. */
 export class Flaw extends Error {}
 
+/** Makes a type of a JSON body; `plainHttp`: URLs in it may lead to this machine by plain http. Throws a Flaw. */
+export type Reader<T> = (value: unknown, plainHttp?: boolean) => T
+
 type Fields = Readonly<Record<string, unknown>>
 
 export const isRecord = (v: unknown): v is Fields => typeof v === 'object' && v !== null && !Array.isArray(v)
@@ -79,14 +82,14 @@ function text(fields: Fields, key: string): string {
 const optionalText = (fields: Fields, key: string): string | undefined =>
   fields[key] === undefined || fields[key] === null ? undefined : text(fields, key)
 
-function url(fields: Fields, key: string): string {
+function url(fields: Fields, key: string, plainHttp: boolean): string {
   const value = text(fields, key)
-  if (!isSecure(value)) throw new Flaw(`'${key}' is no https URL`)
+  if (!isSecure(value, plainHttp)) throw new Flaw(`'${key}' is no https URL`)
   return value
 }
 
-const optionalUrl = (fields: Fields, key: string): string | undefined =>
-  fields[key] === undefined || fields[key] === null ? undefined : url(fields, key)
+const optionalUrl = (fields: Fields, key: string, plainHttp: boolean): string | undefined =>
+  fields[key] === undefined || fields[key] === null ? undefined : url(fields, key, plainHttp)
 
 function list(fields: Fields, key: string): readonly unknown[] {
   const value = fields[key]
@@ -101,16 +104,16 @@ function oneOf<T extends string>(fields: Fields, key: string, known: readonly T[
   return found
 }
 
-export function readDirectory(value: unknown): Directory {
+export function readDirectory(value: unknown, plainHttp = false): Directory {
   const fields = fieldsOf(value, 'the directory')
   const meta = isRecord(fields['meta']) ? fields['meta'] : {}
   return {
-    newNonce: url(fields, 'newNonce'),
-    newAccount: url(fields, 'newAccount'),
-    newOrder: url(fields, 'newOrder'),
-    revokeCert: optionalUrl(fields, 'revokeCert'),
-    keyChange: optionalUrl(fields, 'keyChange'),
-    renewalInfo: optionalUrl(fields, 'renewalInfo'),
+    newNonce: url(fields, 'newNonce', plainHttp),
+    newAccount: url(fields, 'newAccount', plainHttp),
+    newOrder: url(fields, 'newOrder', plainHttp),
+    revokeCert: optionalUrl(fields, 'revokeCert', plainHttp),
+    keyChange: optionalUrl(fields, 'keyChange', plainHttp),
+    renewalInfo: optionalUrl(fields, 'renewalInfo', plainHttp),
     profiles: isRecord(meta['profiles']) ? Object.keys(meta['profiles']).slice(0, mostProfiles) : [],
     termsOfService: optionalText(meta, 'termsOfService'),
     externalAccountRequired: meta['externalAccountRequired'] === true,
@@ -127,25 +130,27 @@ export function readAccountObject(value: unknown): AccountObject {
   }
 }
 
-export function readOrder(value: unknown): Order {
+export function readOrder(value: unknown, plainHttp = false): Order {
   const fields = fieldsOf(value, 'the order')
-  const authorizations = list(fields, 'authorizations').map((v) => url({ authorization: v }, 'authorization'))
+  const authorizations = list(fields, 'authorizations').map((v) =>
+    url({ authorization: v }, 'authorization', plainHttp),
+  )
   if (authorizations.length === 0) throw new Flaw("'authorizations' is empty")
   return {
     status: oneOf(fields, 'status', orderStatuses),
     authorizations,
-    finalize: url(fields, 'finalize'),
-    certificate: fields['certificate'] === undefined ? undefined : url(fields, 'certificate'),
+    finalize: url(fields, 'finalize', plainHttp),
+    certificate: fields['certificate'] === undefined ? undefined : url(fields, 'certificate', plainHttp),
     error: asProblem(fields['error']),
   }
 }
 
-export function readAuthorization(value: unknown): Authorization {
+export function readAuthorization(value: unknown, plainHttp = false): Authorization {
   const fields = fieldsOf(value, 'the authorization')
   return {
     status: oneOf(fields, 'status', authorizationStatuses),
     name: readName(fields['identifier']),
-    challenges: list(fields, 'challenges').map(readChallenge),
+    challenges: list(fields, 'challenges').map((v) => readChallenge(v, plainHttp)),
   }
 }
 
@@ -155,11 +160,11 @@ function readName(identifier: unknown): string {
   return name
 }
 
-export function readChallenge(value: unknown): ChallengeObject {
+export function readChallenge(value: unknown, plainHttp = false): ChallengeObject {
   const fields = fieldsOf(value, 'the challenge')
   return {
     type: text(fields, 'type'),
-    url: url(fields, 'url'),
+    url: url(fields, 'url', plainHttp),
     token: optionalText(fields, 'token'),
     error: asProblem(fields['error']),
   }

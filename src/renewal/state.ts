@@ -90,7 +90,8 @@ function readAccount(paths: CertPaths): StoredState['account'] {
   try {
     const value: unknown = JSON.parse(readText(paths.accountJson) ?? 'null')
     const uri = (value as { registration?: { uri?: unknown } } | null)?.registration?.uri
-    return typeof uri === 'string' && isSecure(uri) ? 'registered' : 'key'
+    // Whether this machine may be asked by plain http is for the request to say: here it is only about what is stored.
+    return typeof uri === 'string' && isSecure(uri, true) ? 'registered' : 'key'
   } catch (e) {
     if (e instanceof SyntaxError) return 'key'
     throw readError(paths.accountJson, e)
