@@ -16,6 +16,8 @@ export const tag = {
   dnsName: 0x82,
   /** iPAddress in a GeneralName. */
   ipAddress: 0x87,
+  /** keyIdentifier in an AuthorityKeyIdentifier (RFC 5280 §4.2.1.1). */
+  keyIdentifier: 0x80,
 } as const
 
 export interface Element {

@@ -13,6 +13,8 @@ export interface CertificateFacts {
   readonly names: readonly string[]
   /** The iPAddresses of the subjectAltName as text, IPv6 as RFC 5952 has it. */
   readonly addresses?: readonly string[]
+  /** By which its CA knows it (RFC 9773 §4.1); undefined where it does not say which key of the CA has signed it. */
+  readonly renewalId?: string | undefined
 }
 
 /** What is read of a certificate besides. */
@@ -51,16 +53,23 @@ function time({ tag: kind, content }: Element): Date {
 }
 
 const subjectAltName = Buffer.from([0x55, 0x1d, 0x11])
+const authorityKeyIdentifier = Buffer.from([0x55, 0x1d, 0x23])
 
-/** The GeneralNames of the subjectAltName. */
-function altNames(extensions: Buffer | undefined): Element[] {
+/** What stands in the sequence that the value of an extension is; nothing where there is no such extension. */
+function extensionOf(extensions: Buffer | undefined, wanted: Buffer): Element[] {
   for (const { content } of extensions ? inside(extensions, tag.sequence) : []) {
     const [oid, ...rest] = elements(content)
     const value = rest.at(-1)
-    if (!oid?.content.equals(subjectAltName) || value?.tag !== tag.octetString) continue
+    if (!oid?.content.equals(wanted) || value?.tag !== tag.octetString) continue
     return inside(value.content, tag.sequence)
   }
   return []
+}
+
+/** RFC 9773 §4.1: both as they stand in the certificate, a leading 00 of the serial number too, without padding. */
+function renewalIdOf(serial: Buffer, extensions: Buffer | undefined): string | undefined {
+  const key = extensionOf(extensions, authorityKeyIdentifier).find((field) => field.tag === tag.keyIdentifier)
+  return key && `${key.content.toString('base64url')}.${serial.toString('base64url')}`
 }
 
 /** 4 or 16 octets as text; [] for what is no address. */
@@ -95,13 +104,15 @@ export function readLeaf(pem: string): Leaf {
   const [from, to] = elements(element(fields, 3, tag.sequence))
   if (!from || !to) throw new RangeError('no validity')
   const publicKey = element(elements(element(fields, 5, tag.sequence)), 1, tag.bitString)
-  const alternatives = altNames(fields.find((field) => field.tag === tag.context3)?.content)
+  const extensions = fields.find((field) => field.tag === tag.context3)?.content
+  const alternatives = extensionOf(extensions, subjectAltName)
   const contentsOf = (kind: number) => alternatives.filter((name) => name.tag === kind).map(({ content }) => content)
   const facts = {
     notBefore: time(from),
     notAfter: time(to),
     names: contentsOf(tag.dnsName).map((name) => name.toString('latin1').toLowerCase()),
     addresses: contentsOf(tag.ipAddress).flatMap(addressOf),
+    renewalId: renewalIdOf(element(fields, 0, tag.integer), extensions),
     preliminary: isLocalCa(element(fields, 2, tag.sequence)),
   }
   return { facts, publicKey }

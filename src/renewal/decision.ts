@@ -3,6 +3,7 @@
 import type { CertificateFacts } from '../certificate/read.ts'
 import { unreachable } from '../errors.ts'
 import { isoDay, isoMinute } from '../time.ts'
+import type { Advice } from './renewal-info.ts'
 import type { StoredState } from './state.ts'
 
 export interface Policy {
@@ -52,24 +53,38 @@ const day = 86_400 * second
 /** Certificates that live less than this are renewed at half of their lifetime, others at two thirds (contract 2.5). */
 const shortLifetime = 10 * day
 
+/** The share of its lifetime that a certificate is left, however late its CA would have it renewed: for a few tries. */
+const lastShare = 10
+
 /**
- * When a certificate becomes due. `validMinDays` N: as soon as fewer than N + 1 days are left, so that 30 d 23 h counts
- * as 30 (contract 1.10). Else the CA's own instant, else a share of the lifetime.
+ * When a certificate becomes due: when its CA wants it replaced at once. Else by `validMinDays` N: as soon as fewer than
+ * N + 1 days are left, so that 30 d 23 h counts as 30 (contract 1.10). Else at the CA's own instant, else after a share of
+ * the lifetime.
  */
 export function dueAt(
   facts: Pick<CertificateFacts, 'notBefore' | 'notAfter'>,
   validMinDays: number | null,
-  renewAt?: Date,
+  advice?: Advice,
 ): Date {
   const end = facts.notAfter.getTime()
+  if (advice?.immediate) return advice.renewAt
   if (validMinDays !== null) return new Date(end - (validMinDays + 1) * day + second)
-  if (renewAt) return renewAt
   const lifetime = end - facts.notBefore.getTime()
+  if (advice) return new Date(Math.min(advice.renewAt.getTime(), end - Math.floor(lifetime / lastShare)))
   return new Date(end - Math.floor(lifetime / (lifetime < shortLifetime ? 2 : 3)))
 }
 
 const quoted = (names: readonly string[]): string => names.map((n) => `'${n}'`).join(', ')
 const plural = (n: number, unit: string): string => `${n} ${unit}${Math.abs(n) === 1 ? '' : 's'}`
+
+/** The rule by which `due` came about, as a clause. */
+function ruleOf(due: Date, { validMinDays }: Policy, advice: Advice | undefined): string {
+  const url = advice?.explanationUrl
+  const why = url === undefined ? '' : `; the CA explains it at '${url}'`
+  if (advice?.immediate) return `the CA wants it replaced at once, perhaps it is revoked${why}`
+  if (validMinDays !== null) return `${plural(validMinDays, 'day')} required`
+  return advice ? `due by the renewal time of the CA ${isoMinute(due)}${why}` : `due from ${isoMinute(due)}`
+}
 
 /** "25 days left", or in smaller units when there are few. */
 export function timeLeft(notAfter: Date, now: Date): string {
@@ -113,7 +128,7 @@ function wanted(state: StoredState, policy: Policy, at: Circumstances): Wanted {
       return unreachable(candidate)
   }
   const { facts } = candidate
-  const due = dueAt(facts, policy.validMinDays, state.memory.renewAt)
+  const due = dueAt(facts, policy.validMinDays, state.advice)
   const dates = { notAfter: facts.notAfter, dueAt: due }
   if (account !== 'registered')
     return {
@@ -142,10 +157,7 @@ function wanted(state: StoredState, policy: Policy, at: Circumstances): Wanted {
       storeHash: hashDiffers,
       clockDoubt: doubt,
     }
-  const rule =
-    policy.validMinDays !== null
-      ? `${plural(policy.validMinDays, 'day')} required`
-      : `due ${state.memory.renewAt ? 'by the renewal time of the CA' : 'from'} ${isoMinute(due)}`
+  const rule = ruleOf(due, policy, state.advice)
   if (at.now >= due) return { kind: 'renew', ...dates, reason: `${left}, ${rule}` }
   return { kind: 'skip', ...dates, reason: `${left}, ${rule}`, storeHash: hashDiffers, clockDoubt: null }
 }

@@ -8,6 +8,8 @@ import { hasCode, NixacmeError, readError } from '../errors.ts'
 import { orAbsent, readIfThere, under } from '../fs.ts'
 import type { CertPaths } from '../job/paths.ts'
 import { isSecure } from '../url.ts'
+import { type Advice, adviceOn } from './renewal-info.ts'
+import { readWatch } from './renewal-info-file.ts'
 
 /** The files of one candidate as they are installed. */
 export interface StoredSet extends CertificateSet {
@@ -24,8 +26,6 @@ export type Candidate =
 
 /** Our own memory of the certificate (`nixacme.json`); times are instants, undefined where nothing is remembered. */
 export interface Memory {
-  /** The instant that the CA's renewal information (RFC 9773) gave. */
-  readonly renewAt?: Date
   /** After failures: not before this. */
   readonly retryAt?: Date
 }
@@ -37,6 +37,8 @@ export interface StoredState {
   /** Content of `domainhash.txt`. */
   readonly domainHash: string | undefined
   readonly memory: Memory
+  /** What the CA has said of the candidate (RFC 9773). */
+  readonly advice?: Advice | undefined
 }
 
 /** The folder in which a new set waits, whole, to be moved over the old one (store.ts). */
@@ -106,7 +108,7 @@ function instant(value: unknown): Date | undefined {
 }
 
 /**
- * `nixacme.json`: `{"version": 1, "renewAt"?: ISO 8601, "retryAt"?: ISO 8601}`. A newer version is refused, since what it
+ * `nixacme.json`: `{"version": 1, "retryAt"?: ISO 8601}`. A newer version is refused, since what it
  * says cannot be kept; anything else that is damaged throws `data` (65) too, for the same reason.
  */
 function readMemory(path: string): Memory {
@@ -124,23 +126,31 @@ function readMemory(path: string): Memory {
   } catch (cause) {
     throw new NixacmeError('data', `'${path}' is not JSON`, { cause, hints })
   }
-  const { version, renewAt, retryAt } = (value ?? {}) as Record<string, unknown>
+  const { version, retryAt } = (value ?? {}) as Record<string, unknown>
   if (typeof version !== 'number') throw new NixacmeError('data', `'${path}' names no version`, { hints })
   if (version > memoryVersion)
     throw new NixacmeError('data', `'${path}' has version ${version}, this nixacme reads up to ${memoryVersion}`, {
       hints: ['it was written by a newer nixacme: use that one', ...hints],
     })
-  const [renew, retry] = [instant(renewAt), instant(retryAt)]
-  return { ...(renew && { renewAt: renew }), ...(retry && { retryAt: retry }) }
+  const retry = instant(retryAt)
+  return retry ? { retryAt: retry } : {}
 }
 
 /** Reads everything. Throws `data` (65) or `permission` (77) for what is there and cannot be read. */
 export function readState(paths: CertPaths): StoredState {
   const readStored = storedReader(paths)
+  const candidate = readCandidate(paths, readStored)
   return {
-    candidate: readCandidate(paths, readStored),
+    candidate,
     account: readAccount(paths),
     domainHash: readStored(paths.domainHash)?.trim(),
     memory: readMemory(paths.memory),
+    advice: candidate.kind === 'usable' ? readAdvice(paths.renewalInfo, candidate.facts.renewalId) : undefined,
   }
+}
+
+/** What cannot be read is no advice: that is said where it is written anew (renewal-info-file.ts). */
+function readAdvice(path: string, certificate: string | undefined): Advice | undefined {
+  const stored = readWatch(path)
+  return stored.kind === 'known' ? adviceOn(certificate, stored.watch) : undefined
 }

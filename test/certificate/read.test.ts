@@ -69,6 +69,31 @@ test('serial numbers: 20 octets, a leading 00, zero', async () => {
     assert.deepEqual(read((await oddCertificate({ serialNumber })).pem).notAfter, until)
 })
 
+test('the identifier of RFC 9773 §4.1: its example, serial with a leading 00, no padding; none without a key identifier', async () => {
+  const example = `-----BEGIN CERTIFICATE-----
+MIIBQzCB66ADAgECAgUAh2VDITAKBggqhkjOPQQDAjAVMRMwEQYDVQQDEwpFeGFt
+cGxlIENBMCIYDzAwMDEwMTAxMDAwMDAwWhgPMDAwMTAxMDEwMDAwMDBaMBYxFDAS
+BgNVBAMTC2V4YW1wbGUuY29tMFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEeBZu
+7cbpAYNXZLbbh8rNIzuOoqOOtmxA1v7cRm//AwyMwWxyHz4zfwmBhcSrf47NUAFf
+qzLQ2PPQxdTXREYEnKMjMCEwHwYDVR0jBBgwFoAUaYhba4dGQEHhs3uEe6CuLN4B
+yNQwCgYIKoZIzj0EAwIDRwAwRAIge09+S5TZAlw5tgtiVvuERV6cT4mfutXIlwTb
++FYN/8oCIClDsqBklhB9KAelFiYt9+6FDj3z4KGVelYM5MdsO3pK
+-----END CERTIFICATE-----
+`
+  assert.equal(read(example).renewalId, 'aYhba4dGQEHhs3uEe6CuLN4ByNQ.AIdlQyE')
+  assert.equal(read((await oddCertificate({})).pem).renewalId, undefined)
+  const keyId = '0102030405060708090a0b0c0d0e0f1011121314'
+  for (const [serialNumber, tail] of [
+    ['01', 'AQ'],
+    ['80', 'AIA'],
+    [`00${'ff'.repeat(19)}`, Buffer.from(`00${'ff'.repeat(19)}`, 'hex').toString('base64url')],
+  ] as const) {
+    const extensions = [new x509.AuthorityKeyIdentifierExtension(keyId)]
+    const { pem } = await oddCertificate({ serialNumber, extensions })
+    assert.equal(read(pem).renewalId, `AQIDBAUGBwgJCgsMDQ4PEBESExQ.${tail}`)
+  }
+})
+
 test('names: A-labels, wildcards, 100 of them; none where there is no subjectAltName, the common name does not count', async () => {
   const many = Array.from({ length: 100 }, (_, i) => `n${i}.xn--bcher-kva.test`)
   assert.deepEqual(read((await oddCertificate({ names: many })).pem).names, many)

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { decide, dueAt } from '../../src/renewal/decision.ts'
+import type { Advice } from '../../src/renewal/renewal-info.ts'
 import type { StoredState } from '../../src/renewal/state.ts'
 import { day, second } from './support/decision-table.ts'
 
@@ -30,6 +31,15 @@ const facts = fc
 const set = { key: '', chain: [], fullchain: '', issuers: '' }
 const anyText = fc.string({ unit: 'binary' }).map((text) => text.replaceAll('\n', ' '))
 
+const advice = fc.option(
+  fc.record({
+    renewAt: instant,
+    immediate: fc.boolean(),
+    explanationUrl: fc.constantFrom(undefined, 'https://ca.test/why.'),
+  }),
+  { nil: undefined },
+)
+
 const state: fc.Arbitrary<StoredState> = fc.record({
   candidate: fc.oneof(
     anyText.map((what) => ({ kind: 'missing' as const, what })),
@@ -38,21 +48,23 @@ const state: fc.Arbitrary<StoredState> = fc.record({
   ),
   account: fc.constantFrom('registered', 'key', 'missing'),
   domainHash: fc.constantFrom('h', 'other', undefined),
-  memory: fc.record({ renewAt: instant, retryAt: instant }, { requiredKeys: [] }),
+  memory: fc.record({ retryAt: instant }, { requiredKeys: [] }),
+  advice,
 })
 const policy = fc.record({ names: fc.uniqueArray(name, { minLength: 1 }), domainHash: fc.constant('h'), validMinDays })
 const at = fc.record({ now: instant, builtAt: instant, atOnce: fc.boolean() })
 
 /** A certificate in order, so that only dates decide. */
-const inOrder = fc.record({ facts, validMinDays, renewAt: fc.option(instant, { nil: undefined }) })
+const inOrder = fc.record({ facts, validMinDays, advice })
 
-function judge(o: { facts: Facts; validMinDays: number | null; renewAt: Date | undefined }, now: number) {
+function judge(o: { facts: Facts; validMinDays: number | null; advice: Advice | undefined }, now: number) {
   return decide(
     {
       candidate: { kind: 'usable', facts: o.facts, set },
       account: 'registered',
       domainHash: 'h',
-      memory: o.renewAt ? { renewAt: o.renewAt } : {},
+      memory: {},
+      advice: o.advice,
     },
     { names: o.facts.names, domainHash: 'h', validMinDays: o.validMinDays },
     { now: new Date(now), builtAt: new Date(0), atOnce: false },
@@ -115,7 +127,7 @@ test('once due stays due', () => {
 test('dueAt is the very instant: a clock that is believed never skips at it and always skips a millisecond before', () => {
   fc.assert(
     fc.property(inOrder, (o) => {
-      const due = dueAt(o.facts, o.validMinDays, o.renewAt).getTime()
+      const due = dueAt(o.facts, o.validMinDays, o.advice).getTime()
       assert.equal(judge(o, due).dueAt?.getTime(), due)
       // Before notBefore the clock is not believed.
       if (due >= o.facts.notBefore.getTime()) assert.equal(judge(o, due).kind, 'renew')

@@ -4,6 +4,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { CertificateFacts } from '../../src/certificate/read.ts'
 import { type Decision, decide, dueAt, timeLeft } from '../../src/renewal/decision.ts'
+import type { Advice } from '../../src/renewal/renewal-info.ts'
 import type { Memory } from '../../src/renewal/state.ts'
 import {
   allCases,
@@ -50,6 +51,7 @@ function judge(o: {
   now: Date
   validMinDays: number | null
   memory?: Memory
+  advice?: Advice
   builtAt?: Date
   atOnce?: boolean
 }): Decision {
@@ -60,7 +62,13 @@ function judge(o: {
   }
   const set = { key: '', chain: [], fullchain: '', issuers: '' }
   return decide(
-    { candidate: { kind: 'usable', facts, set }, account: 'registered', domainHash: 'h', memory: o.memory ?? {} },
+    {
+      candidate: { kind: 'usable', facts, set },
+      account: 'registered',
+      domainHash: 'h',
+      memory: o.memory ?? {},
+      advice: o.advice,
+    },
     { names: ['a.test'], domainHash: 'h', validMinDays: o.validMinDays },
     { now: o.now, builtAt: o.builtAt ?? new Date(0), atOnce: o.atOnce ?? false },
   )
@@ -109,16 +117,56 @@ for (const [lifetime, left, what] of [
   })
 }
 
+const advise = (renewAt: Date, more: Partial<Advice> = {}): Advice => ({
+  renewAt,
+  immediate: false,
+  explanationUrl: undefined,
+  ...more,
+})
+
 test("the CA's instant counts instead of a share of the lifetime, sooner or later, and not where validMinDays is set", () => {
-  for (const renewAt of [before(80 * day), before(day)]) {
+  for (const renewAt of [before(80 * day), before(10 * day)]) {
     const at = (now: Date, validMinDays: number | null = null) =>
-      judge({ notAfter: end, now, validMinDays, memory: { renewAt } })
+      judge({ notAfter: end, now, validMinDays, advice: advise(renewAt) })
     assert.equal(at(new Date(renewAt.getTime() - 1)).kind, 'skip')
     assert.equal(at(renewAt).kind, 'renew')
     assert.match(at(renewAt).reason, /renewal time of the CA/)
   }
-  const early = judge({ notAfter: end, now: before(50 * day), validMinDays: 30, memory: { renewAt: before(80 * day) } })
+  const early = judge({ notAfter: end, now: before(50 * day), validMinDays: 30, advice: advise(before(80 * day)) })
   assert.equal(early.kind, 'skip')
+})
+
+test('a CA that would have it renewed too late, or after its end, is not followed into the last tenth of the lifetime', () => {
+  for (const renewAt of [before(9 * day - 1), before(-100 * day)]) {
+    const at = (now: Date) => judge({ notAfter: end, now, validMinDays: null, advice: advise(renewAt) }).kind
+    assert.equal(at(before(9 * day + 1)), 'skip')
+    assert.equal(at(before(9 * day)), 'renew')
+  }
+})
+
+test('what the CA wants replaced at once is renewed at once, with validMinDays too, and says why', () => {
+  const explanationUrl = 'https://ca.test/incident'
+  for (const validMinDays of [null, 30]) {
+    const advice = advise(before(80 * day), { immediate: true, explanationUrl })
+    const got = judge({ notAfter: end, now: before(79 * day), validMinDays, advice })
+    assert.equal(got.kind, 'renew')
+    assert.equal(
+      got.reason,
+      `79 days left, the CA wants it replaced at once, perhaps it is revoked; the CA explains it at '${explanationUrl}'`,
+    )
+  }
+})
+
+test('RFC 9773 §4.2: the explanationURL is told to the operator, before and when it is due', () => {
+  const advice = advise(before(30 * day), { explanationUrl: 'https://ca.test/why' })
+  for (const [now, kind] of [
+    [before(40 * day), 'skip'],
+    [before(30 * day), 'renew'],
+  ] as const) {
+    const got = judge({ notAfter: end, now, validMinDays: null, advice })
+    assert.equal(got.kind, kind)
+    assert.match(got.reason, /due by the renewal time of the CA 2026-08-02T12:00Z; .*https:\/\/ca\.test\/why'$/)
+  }
 })
 
 test('the failure memory holds to its last millisecond, and --now does not ask it', () => {

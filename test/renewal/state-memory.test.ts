@@ -60,24 +60,21 @@ test('a key whose registration was not written is known for what it is', (t) => 
 const damaged = (paths: CertPaths) => (e: unknown) =>
   e instanceof NixacmeError && e.kind === 'data' && e.message.includes(`'${paths.memory}'`)
 
-test('the memory: two instants or none; what is no instant is not remembered', (t) => {
+test('the memory: an instant or none; what is no instant is not remembered', (t) => {
   const paths = inOrder(t)
   const memoryOf = (value: unknown) => {
     writeMemory(paths, value)
     return readState(paths).memory
   }
-  const [renewAt, retryAt] = ['2026-10-01T00:00:00Z', '2026-09-01T00:00:00+02:00']
+  const retryAt = '2026-09-01T00:00:00+02:00'
   assert.deepEqual(memoryOf({ version: 1 }), {})
-  assert.deepEqual(memoryOf({ version: 1, renewAt, retryAt }), {
-    renewAt: new Date(renewAt),
-    retryAt: new Date('2026-08-31T22:00:00Z'),
-  })
-  assert.deepEqual(memoryOf({ version: 1, renewAt: 'soon', retryAt: 17, more: {} }), {})
+  assert.deepEqual(memoryOf({ version: 1, retryAt }), { retryAt: new Date('2026-08-31T22:00:00Z') })
+  assert.deepEqual(memoryOf({ version: 1, retryAt: 17, more: {} }), {})
 })
 
 test('a memory of a newer nixacme is refused (65) and left alone', (t) => {
   const paths = inOrder(t)
-  const text = `{"version": ${memoryVersion + 1}, "renewAt": {"window": []}}`
+  const text = `{"version": ${memoryVersion + 1}, "retryAt": {"at": []}}`
   fs.writeFileSync(paths.memory, text)
   assert.throws(
     () => readState(paths),

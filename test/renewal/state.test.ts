@@ -64,7 +64,7 @@ test("a wildcard's files are found under lego's underscore, its names in lower c
   assert.deepEqual(candidate.facts.names, wildcard.names)
 })
 
-test('nothing there at all: missing, no account, no hash, no memory', (t) => {
+test('nothing there at all: missing, no account, no hash, no memory, no advice', (t) => {
   const dir = temporaryDir(t)
   const got = readState(pathsOf({ state: join(dir, 'none'), runtime: dir, jobs: dir }, job))
   assert.deepEqual(got, {
@@ -72,6 +72,7 @@ test('nothing there at all: missing, no account, no hash, no memory', (t) => {
     account: 'missing',
     domainHash: undefined,
     memory: {},
+    advice: undefined,
   })
 })
 
