@@ -7,7 +7,7 @@ import { lstatIfThere } from '../fs.ts'
 import { compareJobs, type JobChanges, writeJobs } from '../job/changes.ts'
 import { compile } from '../job/compile.ts'
 import type { Job } from '../job/job.ts'
-import { defaultRoots, type Roots } from '../job/paths.ts'
+import { applyDir, defaultRoots, type Roots } from '../job/paths.ts'
 import { assertOnlyOurs } from '../job/trust.ts'
 import { type Held, tryFolder, waitFor } from '../renewal/lock.ts'
 import { groupId } from '../system-users.ts'
@@ -81,7 +81,7 @@ const patience = 300
 
 /** Two at once would each take the other's files for its own. The first of all finds no folder, and nothing to confuse. */
 async function takeLock(root: string, { host, log }: Context): Promise<Held | undefined> {
-  const folder = join(root, '/var/lib/nixacme')
+  const folder = join(root, applyDir)
   if (!lstatIfThere(folder)) return undefined
   return waitFor(() => tryFolder(folder), {
     seconds: patience,

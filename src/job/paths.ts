@@ -10,7 +10,10 @@ export interface Roots {
   readonly jobs: string
 }
 
-export const defaultRoots: Roots = { state: '/var/lib/acme', runtime: '/run/acme', jobs: '/var/lib/nixacme/jobs' }
+/** What `apply` keeps for itself: the jobs, and what it has given the machine. */
+export const applyDir = '/var/lib/nixacme'
+
+export const defaultRoots: Roots = { state: '/var/lib/acme', runtime: '/run/acme', jobs: `${applyDir}/jobs` }
 
 /** lego's placeholder for an account without e-mail; it stands in the account's hash and path. */
 export const noEmail = 'noemail@example.com'

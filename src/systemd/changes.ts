@@ -4,6 +4,7 @@ import { lstatSync, readFileSync, readlinkSync, rmSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { NixacmeError, readError, writeError } from '../errors.ts'
 import { ensureDirs, lstatIfThere, readIfThere, writeAtomically } from '../fs.ts'
+import { applyDir } from '../job/paths.ts'
 import { byBytes } from '../job/slots.ts'
 import type { SystemFile } from './machine.ts'
 import { madeByUs } from './text.ts'
@@ -17,7 +18,7 @@ export interface FileChanges {
   readonly isSettled: boolean
 }
 
-const listPath = (root: string): string => join(root, '/var/lib/nixacme/files')
+const listPath = (root: string): string => join(root, applyDir, 'files')
 
 /** The paths of the files written by earlier runs. Throws `data` (65) or `permission` (77). */
 function ownFiles(root: string): string[] {

@@ -4,6 +4,7 @@ import { rmSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { readError, writeError } from '../errors.ts'
 import { ensureDirs, readIfThere, writeAtomically } from '../fs.ts'
+import { applyDir } from '../job/paths.ts'
 
 export interface Todo {
   /** Certificates whose units are to be enabled and started. */
@@ -16,7 +17,7 @@ export interface Todo {
 
 const kinds = ['added', 'changed', 'removed'] as const
 
-const pathIn = (root: string): string => join(root, '/var/lib/nixacme/unfinished')
+const pathIn = (root: string): string => join(root, applyDir, 'unfinished')
 
 /** Undefined when the last one was finished, as a rule. Throws `data` (65) or `permission` (77). */
 export function readUnfinished(root: string): Todo | undefined {
