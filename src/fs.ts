@@ -1,7 +1,7 @@
 // Small file-system helpers, all synchronous: the offline half is a short run of small files, and a sync call costs least.
 import * as fs from 'node:fs'
 import { dirname, join } from 'node:path'
-import { hasCode } from './errors.ts'
+import { hasCode, readError } from './errors.ts'
 
 /** `action()`, or undefined when the file (or a folder on its path) is not there. */
 export function orAbsent<T>(action: () => T): T | undefined {
@@ -25,6 +25,15 @@ export const lstatIfThere = (path: string): fs.Stats | undefined => fs.lstatSync
 /** The bytes of a file, or undefined when it is not there. (Asked first: a system error costs more than the question.) */
 export const readIfThere = (path: string): Buffer | undefined =>
   lstatIfThere(path) && orAbsent(() => fs.readFileSync(path))
+
+/** A text, or undefined when it is not there. Throws `permission` (77) or `data` (65), with these hints. */
+export function readTextIfThere(path: string, hints: readonly string[] = []): string | undefined {
+  try {
+    return readIfThere(path)?.toString()
+  } catch (e) {
+    throw readError(path, e, hints)
+  }
+}
 
 /** Makes a rename or a new name in `dir` durable. */
 export function syncDir(dir: string): void {

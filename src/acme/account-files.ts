@@ -1,8 +1,8 @@
 // The account on disk, in lego v4's files: `account.json` with the CA's URL for it, and its key beside it.
 import { createPrivateKey } from 'node:crypto'
 import { dirname } from 'node:path'
-import { messageOf, NixacmeError, readError, writeError } from '../errors.ts'
-import { ensureDirs, readIfThere, writeAtomically } from '../fs.ts'
+import { messageOf, NixacmeError, writeError } from '../errors.ts'
+import { ensureDirs, readTextIfThere, writeAtomically } from '../fs.ts'
 import { isSecure } from '../url.ts'
 import { type AccountObject, isRecord } from './types.ts'
 
@@ -35,7 +35,7 @@ export const readAccount = (files: AccountFiles, plainHttp: boolean): StoredAcco
 })
 
 function readKey(path: string): string | undefined {
-  const text = read(path)
+  const text = readTextIfThere(path)
   if (text === undefined) return undefined
   const hints = ['restore it from a backup, or move it away to register a new account']
   try {
@@ -51,7 +51,7 @@ function readKey(path: string): string | undefined {
 }
 
 function readUrl({ json }: AccountFiles, plainHttp: boolean): string | undefined {
-  const text = read(json)
+  const text = readTextIfThere(json)
   if (text === undefined) return undefined
   try {
     const value: unknown = JSON.parse(text)
@@ -60,14 +60,6 @@ function readUrl({ json }: AccountFiles, plainHttp: boolean): string | undefined
     return typeof uri === 'string' && isSecure(uri, plainHttp) ? uri : 'unusable'
   } catch {
     return 'unusable'
-  }
-}
-
-function read(path: string): string | undefined {
-  try {
-    return readIfThere(path)?.toString()
-  } catch (e) {
-    throw readError(path, e)
   }
 }
 
@@ -85,7 +77,7 @@ export function writeAccount({ json }: AccountFiles, email: string | null, url: 
 
 /** Keeps a copy of what `account.json` says as `account.json.old`. Returns its path, undefined when there is nothing. */
 export function keepOld({ json }: AccountFiles): string | undefined {
-  const text = read(json)
+  const text = readTextIfThere(json)
   if (text === undefined) return undefined
   write(`${json}.old`, text)
   return `${json}.old`

@@ -1,8 +1,8 @@
 // A job is all that the run phase needs to know of one certificate: made from the config by compile.ts, kept as
 // `<jobs>/<cert>.json`, read by `renew` with a light check (the strict one was the config's).
 import type { Challenge, ConfigSource, KeyType, LockPolicy, OwnRequest, ProfilePolicy } from '../config/config.ts'
-import { messageOf, NixacmeError, readError } from '../errors.ts'
-import { readIfThere } from '../fs.ts'
+import { messageOf, NixacmeError } from '../errors.ts'
+import { readTextIfThere } from '../fs.ts'
 import { type CertPaths, certPaths, jobPath, noEmail, type Roots } from './paths.ts'
 
 export const jobVersion = 2
@@ -123,12 +123,7 @@ const fields: Record<keyof Job, (v: unknown) => boolean> = {
 export function readJob(roots: Roots, cert: string): Job | undefined {
   const path = jobPath(roots, cert)
   const again = ["run 'nixacme apply' to write the jobs anew"]
-  let text: string | undefined
-  try {
-    text = readIfThere(path)?.toString()
-  } catch (e) {
-    throw readError(path, e)
-  }
+  const text = readTextIfThere(path)
   if (text === undefined) return undefined
   let value: unknown
   try {

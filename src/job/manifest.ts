@@ -1,6 +1,5 @@
 // The list of the compiled jobs, written last: it tells that they are all there.
-import { readError } from '../errors.ts'
-import { readIfThere, under } from '../fs.ts'
+import { readTextIfThere, under } from '../fs.ts'
 import type { Roots } from './paths.ts'
 import { byBytes } from './slots.ts'
 
@@ -14,11 +13,5 @@ export const renderManifest = (certs: readonly string[]): string =>
     .join('')
 
 /** The names of all jobs, or undefined when `apply` was never finished. Throws `data` (65) or `permission` (77). */
-export function readManifest(roots: Roots): string[] | undefined {
-  const path = manifestPath(roots)
-  try {
-    return readIfThere(path)?.toString().split('\n').filter(Boolean)
-  } catch (e) {
-    throw readError(path, e)
-  }
-}
+export const readManifest = (roots: Roots): string[] | undefined =>
+  readTextIfThere(manifestPath(roots))?.split('\n').filter(Boolean)

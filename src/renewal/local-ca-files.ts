@@ -4,8 +4,8 @@
 import * as fs from 'node:fs'
 import { basename } from 'node:path'
 import { flawOfLocalCa, type LocalCa } from '../certificate/local-ca-check.ts'
-import { NixacmeError, readError, writeError } from '../errors.ts'
-import { ensureDir, orAbsent, readIfThere, syncDir, temporaryName, under, writeNew } from '../fs.ts'
+import { NixacmeError, writeError } from '../errors.ts'
+import { ensureDir, orAbsent, readTextIfThere, syncDir, temporaryName, under, writeNew } from '../fs.ts'
 import type { Host } from '../host.ts'
 import { type LocalCaPaths, localCaPaths, type Roots } from '../job/paths.ts'
 import type { Log } from '../log.ts'
@@ -32,13 +32,7 @@ export interface LocalCaTools {
 
 const pendingDir = ({ folder }: LocalCaPaths): string => under(folder, '.pending')
 
-function readText(path: string): string | undefined {
-  try {
-    return readIfThere(path)?.toString()
-  } catch (e) {
-    throw readError(path, e, ["run as root or as user 'acme'"])
-  }
-}
+const readText = (path: string): string | undefined => readTextIfThere(path, ["run as root or as user 'acme'"])
 
 /** The certificate of the CA as it stands there, or undefined. Throws `permission` (77) or `data` (65). */
 export const readLocalCaCertificate = (roots: Roots): string | undefined => readText(localCaPaths(roots).certificate)

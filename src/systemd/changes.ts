@@ -3,7 +3,7 @@
 import { lstatSync, readFileSync, readlinkSync, rmSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { NixacmeError, readError, writeError } from '../errors.ts'
-import { ensureDirs, lstatIfThere, readIfThere, writeAtomically } from '../fs.ts'
+import { ensureDirs, lstatIfThere, readTextIfThere, writeAtomically } from '../fs.ts'
 import { applyDir } from '../job/paths.ts'
 import { byBytes } from '../job/slots.ts'
 import type { SystemFile } from './machine.ts'
@@ -21,14 +21,7 @@ export interface FileChanges {
 const listPath = (root: string): string => join(root, applyDir, 'files')
 
 /** The paths of the files written by earlier runs. Throws `data` (65) or `permission` (77). */
-function ownFiles(root: string): string[] {
-  const path = listPath(root)
-  try {
-    return readIfThere(path)?.toString().split('\n').filter(Boolean) ?? []
-  } catch (e) {
-    throw readError(path, e)
-  }
-}
+const ownFiles = (root: string): string[] => readTextIfThere(listPath(root))?.split('\n').filter(Boolean) ?? []
 
 /**
  * Compares with what is there below `root`. Throws `config` (78) for a file that stands where one of ours should and is

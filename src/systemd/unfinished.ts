@@ -2,8 +2,8 @@
 // config says by then.
 import { rmSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { readError, writeError } from '../errors.ts'
-import { ensureDirs, readIfThere, writeAtomically } from '../fs.ts'
+import { writeError } from '../errors.ts'
+import { ensureDirs, readTextIfThere, writeAtomically } from '../fs.ts'
 import { applyDir } from '../job/paths.ts'
 
 export interface Todo {
@@ -21,13 +21,7 @@ const pathIn = (root: string): string => join(root, applyDir, 'unfinished')
 
 /** Undefined when the last one was finished, as a rule. Throws `data` (65) or `permission` (77). */
 export function readUnfinished(root: string): Todo | undefined {
-  const path = pathIn(root)
-  let text: string | undefined
-  try {
-    text = readIfThere(path)?.toString()
-  } catch (e) {
-    throw readError(path, e)
-  }
+  const text = readTextIfThere(pathIn(root))
   if (text === undefined) return undefined
   const words = text.split('\n').map((line) => line.split(' '))
   const named = (kind: string) => words.flatMap(([word, cert]) => (word === kind && cert ? [cert] : []))
