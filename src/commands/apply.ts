@@ -195,7 +195,7 @@ async function write(plan: Plan, activation: Activation | undefined, context: Co
   if (!areFilesSettled) writeFiles(root, files, { kinds: fileChanges })
   if (activation && jobs.length > 0) await makeUser(activation)
   const gid = isRoot && root === '/' ? await groupId(acmeUser) : undefined
-  writeJobs(roots, jobs, jobChanges, { isRoot, gid })
+  writeJobs(roots, jobChanges, { isRoot, gid })
   if (!activation) return 0
   if (jobs.length > 0) await makeFolders(activation)
   // Files of another owner can be mended by root alone; the unit has no such right.

@@ -15,6 +15,8 @@ export type JobChange = 'added' | 'changed' | 'moved' | 'removed' | 'unchanged'
 export interface JobChanges {
   /** By certificate, in byte order. */
   readonly kinds: ReadonlyMap<string, JobChange>
+  /** The texts that are to be written, by certificate: those that are not on disk to the byte. */
+  readonly texts: ReadonlyMap<string, string>
   /** Whether the folder is as it should be, to the byte. */
   readonly isSettled: boolean
 }
@@ -22,15 +24,13 @@ export interface JobChanges {
 /** Compares the jobs with those on disk. Throws `data` (65) or `permission` (77) for what cannot be read. */
 export function compareJobs(roots: Roots, jobs: readonly Job[]): JobChanges {
   try {
-    const wanted = new Map(jobs.map((job) => [job.cert, job]))
+    const wanted = new Map(jobs.map((job) => [job.cert, renderJob(job)]))
     const stored = new Map(storedTexts(roots))
     const names = [...new Set([...wanted.keys(), ...stored.keys()])].sort(byBytes)
     const kinds = new Map(names.map((cert) => [cert, kindOf(stored.get(cert), wanted.get(cert))]))
-    const isSame = names.every((cert) => {
-      const job = wanted.get(cert)
-      return job !== undefined && renderJob(job) === stored.get(cert)
-    })
-    return { kinds, isSettled: isSame && readManifest(roots) !== undefined }
+    const texts = new Map([...wanted].filter(([cert, text]) => text !== stored.get(cert)))
+    const isSame = texts.size === 0 && wanted.size === names.length
+    return { kinds, texts, isSettled: isSame && readManifest(roots) !== undefined }
   } catch (e) {
     throw readError(roots.jobs, e)
   }
@@ -42,11 +42,11 @@ const storedTexts = (roots: Roots): [cert: string, text: string][] =>
     .map((file): [string, string] => [file.slice(0, -5), readIfThere(join(roots.jobs, file))?.toString() ?? ''])
     .filter(([cert, text]) => isJobOf(text, cert))
 
-function kindOf(stored: string | undefined, job: Job | undefined): JobChange {
-  if (job === undefined) return 'removed'
+function kindOf(stored: string | undefined, wanted: string | undefined): JobChange {
+  if (wanted === undefined) return 'removed'
   if (stored === undefined) return 'added'
-  if (meaning(stored) === meaning(renderJob(job))) return 'unchanged'
-  return meaning(stored, 'lock') === meaning(renderJob(job), 'lock') ? 'moved' : 'changed'
+  if (stored === wanted || meaning(stored) === meaning(wanted)) return 'unchanged'
+  return meaning(stored, 'lock') === meaning(wanted, 'lock') ? 'moved' : 'changed'
 }
 
 /** What a job says, but for what each edit of the config changes in all of them. */
@@ -61,18 +61,16 @@ export interface Writer {
 }
 
 /** Writes what differs. Throws `write` (73) or `permission` (77). */
-export function writeJobs(roots: Roots, jobs: readonly Job[], { kinds }: JobChanges, { isRoot, gid }: Writer): void {
+export function writeJobs(roots: Roots, { kinds, texts }: JobChanges, { isRoot, gid }: Writer): void {
   const mode: FileMode = { mode: 0o640, gid }
   try {
     mkdirSync(dirname(roots.jobs), { recursive: true, mode: 0o755 })
     ensureDir(roots.jobs, { mode: 0o750, gid })
     rmSync(manifestPath(roots), { force: true })
     for (const [cert, kind] of kinds) if (kind === 'removed') unlinkSync(jobPath(roots, cert))
-    for (const job of jobs) {
-      const [path, text] = [jobPath(roots, job.cert), renderJob(job)]
-      if (readIfThere(path)?.toString() !== text) writeAtomically(path, text, mode)
-    }
-    writeAtomically(manifestPath(roots), renderManifest(jobs.map(({ cert }) => cert)), mode)
+    for (const [cert, text] of texts) writeAtomically(jobPath(roots, cert), text, mode)
+    const certs = [...kinds].flatMap(([cert, kind]) => (kind === 'removed' ? [] : [cert]))
+    writeAtomically(manifestPath(roots), renderManifest(certs), mode)
   } catch (e) {
     throw writeError(roots.jobs, e, isRoot ? [] : ['run as root, or name a folder of your own with --jobs-dir'])
   }
