@@ -56,10 +56,15 @@ export const nonsense = (url: string, found: string, cause?: unknown): NixacmeEr
     cause,
   })
 
+/** Throws `unavailable` (69) for what is neither good nor refused: redirections are not followed (RFC 8555 has none). */
+export function assertGood({ url, status, location }: Answer): void {
+  if (status >= 300) throw nonsense(url, `status ${status}${location ? ', a redirection, is not followed' : ''}`)
+}
+
 /** The JSON body of a good answer. Throws `unavailable` (69) when it is anything else. */
 export function bodyOf<T>(answer: Answer, read: (value: unknown) => T): T {
-  const { url, status, contentType, text } = answer
-  if (status >= 300) throw nonsense(url, `status ${status}${answer.location ? ', a redirection, is not followed' : ''}`)
+  const { url, contentType, text } = answer
+  assertGood(answer)
   if (contentType !== 'application/json') throw nonsense(url, `expected JSON, found ${contentName(answer)}`)
   try {
     return read(JSON.parse(text))
@@ -103,8 +108,8 @@ const pem = /-----BEGIN CERTIFICATE-----\r?\n([A-Za-z0-9+/=\r\n]+)\r?\n-----END 
 
 /** The chain in an answer, strictly: certificates and nothing else (RFC 8555 §9.1). Throws `unavailable` (69). */
 export function chainOf(answer: Answer): string[] {
-  const { url, status, contentType, text } = answer
-  if (status >= 300) throw nonsense(url, `status ${status}`)
+  const { url, contentType, text } = answer
+  assertGood(answer)
   if (contentType !== 'application/pem-certificate-chain')
     throw nonsense(url, `expected a PEM certificate chain, found ${contentName(answer)}`)
   const blocks = text.match(pem) ?? []

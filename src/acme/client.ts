@@ -6,14 +6,14 @@ import axios from 'acme-client/src/axios.js'
 import HttpClient from 'acme-client/src/http.js'
 import { NixacmeError } from '../errors.ts'
 import { isSecure } from '../url.ts'
-import { type Answer, answerOf, bodyOf, chainOf, largestBody, nonsense, problemOf } from './answer.ts'
-import { unreachable } from './failure.ts'
+import { type Answer, assertGood, bodyOf, chainOf, nonsense, problemOf } from './answer.ts'
 import { NoncePool } from './nonces.ts'
 import { jittered, pause } from './pace.ts'
 import { persist } from './persist.ts'
 import { problemType } from './problem.ts'
 import type { Transport } from './transport.ts'
 import { type Directory, type Reader, readDirectory } from './types.ts'
+import { Wire } from './wire.ts'
 
 // Its interceptors sleep through Retry-After five times and then lose the reason. Without them axios rejects with the cause.
 axios.interceptors.request.clear()
@@ -77,7 +77,7 @@ interface Shared {
   directory: Directory | undefined
   /** Account URL. */
   kid: string | undefined
-  requests: number
+  readonly wire: Wire
 }
 
 export class AcmeClient {
@@ -93,7 +93,13 @@ export class AcmeClient {
   static open(options: ClientOptions): AcmeClient {
     if (!isSecure(options.directoryUrl, options.plainHttp)) throw refusedServer(options)
     const http = new HttpClient(options.directoryUrl, '')
-    const shared = { http, options, nonces: undefined, directory: undefined, kid: undefined, requests: 0 }
+    const wire = new Wire({
+      ...options,
+      request: (...request) => http.request(...request),
+      userAgent: `${options.userAgent} ${library.name}/${library.version}`,
+      requestSeconds: options.requestSeconds ?? 30,
+    })
+    const shared = { http, options, wire, nonces: undefined, directory: undefined, kid: undefined }
     return new AcmeClient(shared, options.signal)
   }
 
@@ -104,7 +110,7 @@ export class AcmeClient {
 
   /** HTTP requests sent so far, all repetitions included. */
   get requests(): number {
-    return this.#shared.requests
+    return this.#shared.wire.requests
   }
 
   /** Host and port of the CA, for words. */
@@ -123,7 +129,8 @@ export class AcmeClient {
   async directory(): Promise<Directory> {
     const { options } = this.#shared
     if (!this.#shared.directory) {
-      const answer = await persist(this.signal, () => this.#send('get', options.directoryUrl, {}))
+      const directory = { method: 'get', url: options.directoryUrl } as const
+      const answer = await persist(this.signal, () => this.#shared.wire.send(directory, this.signal))
       if (answer.status >= 400) throw problemOf(answer, 'the request for its directory')
       this.#shared.directory = this.#read(answer, readDirectory)
     }
@@ -148,8 +155,7 @@ export class AcmeClient {
   /** A signed request whose answer is its status alone, as that of revokeCert (RFC 8555 §7.6). Throws as `post`. */
   async tell(url: string, { payload, refused, keyPem }: Tell): Promise<void> {
     const signer = keyPem === undefined ? {} : { http: new HttpClient('', keyPem), kid: undefined }
-    const { status } = await this.#signed(url, { payload, refused, ...signer })
-    if (status >= 300) throw nonsense(url, `status ${status}`)
+    assertGood(await this.#signed(url, { payload, refused, ...signer }))
   }
 
   /** The certificate chain at `url` as PEM blocks, leaf first (RFC 8555 §7.4.2). Throws as `post`. */
@@ -179,7 +185,7 @@ export class AcmeClient {
         try {
           const { http, kid } = { ...this.#shared, ...signer }
           const data = http.createSignedBody(url, payload, { nonce, kid: kid ?? null })
-          const received = await this.#send('post', url, { data, headers })
+          const received = await this.#shared.wire.send({ method: 'post', url, data, headers }, this.signal)
           fresh = received.nonce
           return received
         } finally {
@@ -195,43 +201,13 @@ export class AcmeClient {
   async #nonces(): Promise<NoncePool> {
     const { newNonce } = await this.directory()
     this.#shared.nonces ??= new NoncePool(async (signal) => {
-      const answer = await this.under(signal).#send('head', newNonce, {})
-      if (answer.nonce !== undefined) return answer.nonce
-      throw answer.status >= 400
-        ? problemOf(answer, 'the request for a nonce')
-        : nonsense(newNonce, 'an answer without a nonce')
+      const answer = await this.#shared.wire.send({ method: 'head', url: newNonce }, signal)
+      if (answer.status >= 400) throw problemOf(answer, 'the request for a nonce')
+      assertGood(answer)
+      if (answer.nonce === undefined) throw nonsense(newNonce, 'an answer without a nonce')
+      return answer.nonce
     })
     return this.#shared.nonces
-  }
-
-  /** One request over the wire, bounded in time and size. Any status is an answer. */
-  async #send(method: 'get' | 'head' | 'post', url: string, options: { data?: object; headers?: object }) {
-    const { http, options: own } = this.#shared
-    const seconds = own.requestSeconds ?? 30
-    const route = own.transport.route(url)
-    const late = AbortSignal.timeout(seconds * 1000)
-    this.signal.throwIfAborted()
-    this.#shared.requests++
-    try {
-      const response = await http.request(url, method, {
-        ...options,
-        headers: { 'User-Agent': `${own.userAgent} ${library.name}/${library.version}`, ...options.headers },
-        httpAgent: route.httpAgent,
-        httpsAgent: route.httpsAgent,
-        proxy: false,
-        maxRedirects: 0,
-        maxContentLength: largestBody,
-        responseType: 'text',
-        transformResponse: [(body: unknown) => body],
-        signal: AbortSignal.any([this.signal, late]),
-      })
-      return answerOf(url, response, own.now())
-    } catch (e) {
-      this.signal.throwIfAborted()
-      if (late.aborted) throw unreachable(new Error(`no answer within ${seconds} s`), { url, proxy: route.proxy })
-      if (e instanceof Error && e.message.startsWith('maxContentLength')) throw nonsense(url, 'more than 1 MB')
-      throw unreachable(e, { url, proxy: route.proxy })
-    }
   }
 }
 

@@ -5,6 +5,18 @@ export interface RequestContext {
   readonly url: string
   /** `host:port` of the proxy in between. */
   readonly proxy: string | undefined
+  /** What is known of the roots that were asked. */
+  readonly trustNotes?: readonly string[]
+}
+
+/** What a proxy says in place of making a tunnel. */
+export class ProxyRefusal extends Error {
+  readonly status: number
+
+  constructor(status: number) {
+    super(`the proxy answered with status ${status}`)
+    this.status = status
+  }
 }
 
 const words: Readonly<Record<string, string>> = {
@@ -17,6 +29,7 @@ const words: Readonly<Record<string, string>> = {
   ETIMEDOUT: 'connection timed out',
   EHOSTUNREACH: 'no route to the host',
   ENETUNREACH: 'the network is unreachable',
+  HPE_HEADER_OVERFLOW: 'the head of its answer is too large',
   EPROTO: 'no TLS is spoken there',
   CERT_HAS_EXPIRED: 'its TLS certificate has expired',
   CERT_NOT_YET_VALID: 'its TLS certificate is not valid yet',
@@ -45,15 +58,18 @@ export function rootCause(e: unknown): unknown {
 
 export const isTransient = (e: unknown): boolean => hasCode(rootCause(e), ...transient)
 
+/** True when the TLS certificate leads to no root that is trusted. */
+export const isUnknownRoot = (e: unknown): boolean => hasCode(rootCause(e), ...unknownRoot)
+
 /** A request that failed without an answer: `unavailable` (69). */
-export function unreachable(error: unknown, { url, proxy }: RequestContext): NixacmeError {
+export function unreachable(error: unknown, { url, proxy, trustNotes = [] }: RequestContext): NixacmeError {
   const root = rootCause(error)
   // An AxiosError carries agents and request: none of that may reach a log.
   const cause = root === error && root instanceof Error ? new Error(root.message) : root
   const host = new URL(url).host
   const way = proxy === undefined ? `'${host}'` : `'${host}' through proxy '${proxy}'`
   return new NixacmeError('unavailable', `cannot reach the CA at ${way}: ${reason(root)}`, {
-    hints: hintsFor(root, host, proxy),
+    hints: [...hintsFor(root, host, proxy), ...(isUnknownRoot(root) ? trustNotes : [])],
     cause,
   })
 }
@@ -68,8 +84,12 @@ function reason(root: unknown): string {
 
 function hintsFor(root: unknown, host: string, proxy: string | undefined): string[] {
   const proxyHint = proxy === undefined ? [] : ['the proxy comes from HTTPS_PROXY; exempt the CA with NO_PROXY']
+  if (root instanceof ProxyRefusal && root.status === 407)
+    return ["the proxy wants a user name and a password: put them into HTTPS_PROXY, 'http://user:password@host:port'"]
   if (hasCode(root, ...unknownRoot))
-    return [`if '${host}' is your own CA, put its root (PEM) in 'caCertificates' or LEGO_CA_CERTIFICATES`]
+    return [
+      `if '${host}' is your own CA, put its root (PEM) in 'caCertificates', LEGO_CA_CERTIFICATES or the machine's own store`,
+    ]
   if (hasCode(root, ...wrongTime)) return ["check this machine's clock"]
   if (hasCode(root, ...noName)) return [`check the option 'server' and this machine's name servers`, ...proxyHint]
   return [`check that '${host}' can be reached from this machine, and the option 'server'`, ...proxyHint]

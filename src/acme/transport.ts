@@ -5,8 +5,10 @@ import * as https from 'node:https'
 import type { Socket } from 'node:net'
 import type { SecureContext } from 'node:tls'
 import { HttpsProxyAgent } from 'https-proxy-agent'
+import { ProxyRefusal } from './failure.ts'
+import { acceptLanguage } from './language.ts'
 import { proxyFor } from './proxy.ts'
-import { type RootSources, trustedRoots } from './roots.ts'
+import { type MachineRoots, machineRoots, type RootSources, trustedRoots } from './roots.ts'
 
 export interface Route {
   readonly httpAgent?: http.Agent
@@ -18,6 +20,12 @@ export interface Route {
 export interface Transport {
   /** How `url` is reached. Throws `config` (78) for an unusable proxy variable. */
   route(url: string): Route
+  /** From now on routes trust the machine's own roots too, where it has any: then each is another one than before. */
+  trustMachine(): void
+  /** What came of that, for hints. */
+  readonly trustNotes: readonly string[]
+  /** The Accept-Language of requests. */
+  readonly language: string
   /** Ends every connection. */
   close(): void
 }
@@ -54,7 +62,7 @@ class Tunnel extends HttpsProxyAgent<`https://${string}`> {
     // Without this the proxy's refusal would be taken for an answer of the CA.
     if (status !== 200) {
       socket.destroy()
-      throw new Error(`the proxy answered with status ${status}`)
+      throw new ProxyRefusal(status)
     }
     return socket
   }
@@ -62,32 +70,61 @@ class Tunnel extends HttpsProxyAgent<`https://${string}`> {
 
 /** Reads the roots now, so that a missing file is told before anything is sent. Throws `config` (78). */
 export function openTransport(sources: RootSources): Transport {
-  const secureContext = trustedRoots(sources)
-  const roots: Roots = secureContext ? { secureContext } : {}
   const life = new AbortController()
-  const options = { keepAlive: true, maxSockets }
-  const direct: Route = {
-    httpAgent: new http.Agent(options),
-    httpsAgent: new https.Agent({ ...options, ...roots }),
-    proxy: undefined,
-  }
-  const tunnels = new Map<string, Route>()
-  const through = (proxy: URL): Route => {
-    const route = { httpsAgent: new Tunnel(proxy, roots, life.signal), proxy: proxy.host }
-    tunnels.set(proxy.href, route)
-    return route
-  }
+  const context = trustedRoots(sources)
+  let routes = new Routes(context, life.signal)
+  const all = [routes]
+  let machine: MachineRoots | undefined
   return {
+    language: acceptLanguage(sources.env),
     route(url) {
       const proxy = proxyFor(new URL(url), sources.env)
-      return proxy ? (tunnels.get(proxy.href) ?? through(proxy)) : direct
+      return proxy ? routes.through(proxy) : routes.direct
+    },
+    trustMachine() {
+      if (machine) return
+      machine = machineRoots(sources)
+      if (!machine.context) return
+      routes = new Routes(machine.context, life.signal)
+      all.push(routes)
+    },
+    get trustNotes() {
+      return machine?.notes ?? []
     },
     close() {
       life.abort()
-      for (const { httpAgent, httpsAgent } of [direct, ...tunnels.values()]) {
-        httpAgent?.destroy()
-        httpsAgent?.destroy()
-      }
+      for (const one of all) one.close()
     },
+  }
+}
+
+/** The ways under one set of roots. */
+class Routes {
+  readonly direct: Route
+  readonly #roots: Roots
+  readonly #signal: AbortSignal
+  readonly #tunnels = new Map<string, Route>()
+
+  constructor(secureContext: SecureContext | undefined, signal: AbortSignal) {
+    this.#roots = secureContext ? { secureContext } : {}
+    this.#signal = signal
+    const options = { keepAlive: true, maxSockets }
+    const httpsAgent = new https.Agent({ ...options, ...this.#roots })
+    this.direct = { httpAgent: new http.Agent(options), httpsAgent, proxy: undefined }
+  }
+
+  through(proxy: URL): Route {
+    const known = this.#tunnels.get(proxy.href)
+    if (known) return known
+    const route = { httpsAgent: new Tunnel(proxy, this.#roots, this.#signal), proxy: proxy.host }
+    this.#tunnels.set(proxy.href, route)
+    return route
+  }
+
+  close(): void {
+    for (const { httpAgent, httpsAgent } of [this.direct, ...this.#tunnels.values()]) {
+      httpAgent?.destroy()
+      httpsAgent?.destroy()
+    }
   }
 }

@@ -33,6 +33,8 @@ interface Order {
 const passedOn = [
   'PATH',
   'LANG',
+  'LC_ALL',
+  'LC_MESSAGES',
   'TZ',
   'TERM',
   'NO_COLOR',
@@ -46,6 +48,8 @@ const passedOn = [
   'no_proxy',
   'LEGO_CA_CERTIFICATES',
   'NODE_EXTRA_CA_CERTS',
+  'SSL_CERT_FILE',
+  'SSL_CERT_DIR',
 ] // prettier-ignore
 
 const kindOf = (task: Exclude<Task, { plan: PlanOptions }>) =>

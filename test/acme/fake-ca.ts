@@ -16,6 +16,8 @@ export interface Call {
   readonly path: string
   /** Of the JWS, where there was one. */
   readonly payload: unknown
+  /** Of HTTP. */
+  readonly headers: http.IncomingHttpHeaders
   /** The protected header of the JWS. */
   readonly header: Readonly<Record<string, unknown>>
   /** How often this path has been asked for, this time included. */
@@ -99,6 +101,7 @@ export async function startFakeCa(t: TestContext, behave: Behaviour = () => unde
     const call: Call = {
       method: request.method ?? '',
       path,
+      headers: request.headers,
       payload: decode(jws['payload']),
       header: (decode(jws['protected']) ?? {}) as Record<string, unknown>,
       count: calls.filter((c) => c.path === path).length + 1,

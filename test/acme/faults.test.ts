@@ -100,6 +100,41 @@ test('a rate limit: later, never repeated, with the words and the Retry-After of
   assert.equal(ca.log().filter((line) => line === 'POST /order').length, 1)
 })
 
+const hours34 = 34 * 3600
+
+for (const [as, retryAfter] of [
+  ['in seconds', () => String(hours34)],
+  ['as a date', () => new Date(Date.now() + hours34 * 1000).toUTCString()],
+] as const)
+  test(`a rate limit of 34 hours, ${as}: told in hours, not waited for, never repeated`, async (t) => {
+    const limit = { ...problem('rateLimited', 'too many certificates'), status: 429 }
+    const ca = await startFakeCa(
+      t,
+      at('/order', () => ({ ...limit, headers: { ...limit.headers, 'retry-after': retryAfter() } })),
+    )
+    const e = await failureOf(issue(bench(t, ca.directoryUrl).req))
+    assert.ok(e instanceof AcmeProblem)
+    assert.equal(e.exitStatus, 75)
+    assert.ok(e.retryAfter !== undefined && Math.abs(e.retryAfter - hours34) < 60, String(e.retryAfter))
+    assert.match(e.hints.join('\n'), /the CA asks to wait 122\d{3} s \(34 h\)/)
+    assert.equal(ca.log().filter((line) => line === 'POST /order').length, 1)
+  })
+
+for (const [status, headers] of [
+  [500, {}],
+  [503, {}],
+  [503, { 'retry-after': '1' }],
+] as const)
+  test(`a ${status} ${JSON.stringify(headers)} that stays: three repetitions, then told with its status`, async (t) => {
+    const answer = { status, headers: { 'content-type': 'text/html', ...headers }, body: '<h1>Sorry</h1>' }
+    const ca = await startFakeCa(t, at('/account', answer))
+    const e = await failureOf(issue(bench(t, ca.directoryUrl).req))
+    assert.ok(e instanceof AcmeProblem)
+    assert.deepEqual([e.exitStatus, e.status, e.retryAfter], [69, status, 'retry-after' in headers ? 1 : undefined])
+    assert.match(e.message, /^the CA failed at the registration of an account: status 50\d$/)
+    assert.equal(ca.log().filter((line) => line === 'POST /account').length, 4)
+  })
+
 test('a rate limit without a problem document: later all the same', async (t) => {
   const until = new Date(Date.now() + 60_000).toUTCString()
   const ca = await startFakeCa(

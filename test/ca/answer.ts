@@ -9,9 +9,10 @@ export interface Answer {
   readonly bare?: boolean
   /**
    * How it is sent when not in full: `drop` closes the connection without a byte, `cut` after half of the body that
-   * Content-Length announces, `mute` never answers (the connection stays open until the CA closes).
+   * Content-Length announces, `mute` never answers (the connection stays open until the CA closes), `drip` sends the body
+   * byte by byte, ten of them in a second.
    */
-  readonly transport?: 'drop' | 'cut' | 'mute'
+  readonly transport?: 'drop' | 'cut' | 'mute' | 'drip'
 }
 
 export const jsonAnswer = (status: number, value: unknown, headers: Record<string, string> = {}): Answer => ({

@@ -7,7 +7,7 @@ import { type Fault, Faults, type Hook } from './faults.ts'
 import { peekJws } from './jws.ts'
 import { Nonces } from './nonces.ts'
 import { type RequestKind, requestKinds, routeOf, type Urls, urlsOf } from './routes.ts'
-import { type PlainRequest, serve } from './server.ts'
+import { type HttpsListening, type PlainRequest, serve } from './server.ts'
 import { changed, defaultSettings, type Settings, type SettingsChanges } from './settings.ts'
 import { Store } from './store.ts'
 import type { World } from './world.ts'
@@ -48,17 +48,18 @@ export class Ca {
   readonly #base: string
   readonly #started = performance.now()
   readonly #initial: Settings
-  readonly #stop: () => Promise<void>
+  readonly #server: HttpsListening
   #settings: Settings
   #requests: JournalEntry[] = []
 
   /** Made by `startCa`. */
-  constructor(base: string, rootPem: string, authority: Authority, settings: Settings, stop: () => Promise<void>) {
+  constructor(server: HttpsListening, rootPem: string, authority: Authority, settings: Settings) {
+    const base = `https://127.0.0.1:${server.port}`
     this.#base = base
     this.#urls = urlsOf(base)
     this.#authority = authority
     this.#settings = this.#initial = settings
-    this.#stop = stop
+    this.#server = server
     this.directoryUrl = this.#urls.directory
     this.rootPem = rootPem
     this.issuerRootPem = authority.rootPem
@@ -92,6 +93,11 @@ export class Ca {
     return kind === undefined ? this.#requests.length : this.#requests.filter((entry) => entry.kind === kind).length
   }
 
+  /** TLS connections since the start; those that a client broke off do not count. */
+  get connections(): number {
+    return this.#server.connections()
+  }
+
   /** What the CA holds, and the counts by kind. */
   get stats(): Stats {
     const { accounts, orders: allOrders, certificates } = this.#store
@@ -122,7 +128,7 @@ export class Ca {
   }
 
   close(): Promise<void> {
-    return this.#stop()
+    return this.#server.close()
   }
 
   get #world(): World {
@@ -170,6 +176,6 @@ export async function startCa({ port = 0, ...settings }: CaOptions = {}): Promis
     if (ca === undefined) throw new Error('a request came before the CA was ready')
     return ca.handle(request)
   })
-  ca = new Ca(`https://127.0.0.1:${server.port}`, identity.rootPem, authority, initial, server.close)
+  ca = new Ca(server, identity.rootPem, authority, initial)
   return ca
 }

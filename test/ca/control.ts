@@ -9,7 +9,7 @@ import { createServer } from 'node:http'
 import type { Ca } from './ca.ts'
 import type { Fault } from './faults.ts'
 import { type RequestKind, requestKinds } from './routes.ts'
-import { listen, readBody } from './server.ts'
+import { type Listening, listen, readBody } from './server.ts'
 import type { SettingsChanges } from './settings.ts'
 
 type Command = (ca: Ca, body: Record<string, unknown>) => unknown
@@ -27,7 +27,7 @@ const commands: Readonly<Record<string, Command>> = {
 }
 
 /** Answers 200 with JSON (`{}` where there is nothing to tell), 400 with the reason in `error`. */
-export function serveControl(ca: Ca, port = 0): Promise<{ port: number; close: () => Promise<void> }> {
+export function serveControl(ca: Ca, port = 0): Promise<Listening> {
   const server = createServer(async (request, response) => {
     const reply = (status: number, value: unknown) =>
       response.writeHead(status, { 'Content-Type': 'application/json' }).end(JSON.stringify(value))

@@ -63,6 +63,13 @@ const cases: Record<FaultAction['do'], () => Promise<void>> = {
     ca.fault('directory', { do: 'cut' })
     await assert.rejects(client.send('GET', '/directory'), code('ECONNRESET'))
   },
+  async drip() {
+    ca.fault('directory', { do: 'drip' })
+    const aborted = AbortSignal.timeout(300)
+    const answered = client.send('GET', '/directory', undefined, {}, aborted)
+    await assert.rejects(answered, (e: Error) => e.name === 'AbortError')
+    assert.equal(ca.requests.at(-1)?.status, 200)
+  },
   async mute() {
     ca.fault('directory', { do: 'mute' })
     const aborted = AbortSignal.timeout(300)
@@ -118,6 +125,12 @@ const cases: Record<FaultAction['do'], () => Promise<void>> = {
     const { body } = await client.send('GET', '/directory')
     assert.equal(body.length, 10_000_000)
     assert.doesNotThrow(() => JSON.parse(body))
+  },
+  async 'gzip-bomb'() {
+    ca.fault('directory', { do: 'gzip-bomb', bytes: 5_000_000 })
+    const { headers } = await client.send('GET', '/directory')
+    assert.equal(headers['content-encoding'], 'gzip')
+    assert.ok(Number(headers['content-length']) < 10_000)
   },
   async redirect() {
     ca.fault('directory', { do: 'redirect' })

@@ -24,6 +24,8 @@ export type FaultAction =
   | { do: 'drop'; when: 'before' | 'after' }
   /** The connection ends in the middle of the body. */
   | { do: 'cut' }
+  /** The right answer, ten bytes of its body in a second. */
+  | { do: 'drip' }
   /** No answer, ever. */
   | { do: 'mute' }
   /** The right answer, `ms` milliseconds late. */
@@ -42,6 +44,8 @@ export type FaultAction =
   | { do: 'token'; token: string }
   /** Well-formed JSON of this many bytes. */
   | { do: 'huge'; bytes: number }
+  /** Blanks that were compressed: this many bytes are a thousandth of that on the wire. */
+  | { do: 'gzip-bomb'; bytes: number }
   /** 307 to the same URL, again and again. */
   | { do: 'redirect' }
   /** Another certificate than the right one; for the kind `certificate` only. */
@@ -74,6 +78,7 @@ const names: Readonly<Record<FaultAction['do'], true>> = {
   'bad-nonce': true,
   drop: true,
   cut: true,
+  drip: true,
   mute: true,
   delay: true,
   'half-json': true,
@@ -83,6 +88,7 @@ const names: Readonly<Record<FaultAction['do'], true>> = {
   patch: true,
   token: true,
   huge: true,
+  'gzip-bomb': true,
   redirect: true,
   certificate: true,
 }

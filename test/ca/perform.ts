@@ -1,5 +1,6 @@
 // What each fault does to one exchange.
 import { setTimeout as sleep } from 'node:timers/promises'
+import { gzipSync } from 'node:zlib'
 import { type Answer, jsonAnswer, problemAnswer } from './answer.ts'
 import type { Exchange, FaultAction } from './faults.ts'
 import { problemUrn } from './problem.ts'
@@ -26,6 +27,8 @@ export async function perform(fault: FaultAction, { next, url, flawed }: Exchang
       return { ...nothing, transport: 'drop' }
     case 'cut':
       return { ...(await next()), transport: 'cut' }
+    case 'drip':
+      return { ...(await next()), transport: 'drip' }
     case 'mute':
       return { ...nothing, transport: 'mute' }
     case 'delay':
@@ -59,6 +62,10 @@ export async function perform(fault: FaultAction, { next, url, flawed }: Exchang
       })
     case 'huge':
       return jsonAnswer(200, 'x'.repeat(Math.max(0, fault.bytes - 2)))
+    case 'gzip-bomb': {
+      const headers = { 'Content-Type': 'application/json', 'Content-Encoding': 'gzip' }
+      return { status: 200, headers, body: gzipSync(Buffer.alloc(fault.bytes, ' ')) }
+    }
     case 'redirect':
       return { status: 307, headers: { Location: url }, body: '', bare: true }
     case 'certificate':

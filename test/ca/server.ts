@@ -2,6 +2,7 @@
 import type { IncomingMessage, RequestListener, Server, ServerResponse } from 'node:http'
 import { createServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Answer } from './answer.ts'
 import type { TlsIdentity } from './authority.ts'
 
@@ -16,20 +17,36 @@ export interface PlainRequest {
 
 const largestBody = 1_000_000
 
-/** Listens on 127.0.0.1 (`port` 0: any) and resolves to the port and what ends it with all its connections. */
+export interface Listening {
+  readonly port: number
+  /** Ends it with all its connections. */
+  close(): Promise<void>
+}
+
+export interface HttpsListening extends Listening {
+  /** How many connections have been set up, with TLS handshakes that went well. */
+  connections(): number
+}
+
+/** Listens on 127.0.0.1 (`port` 0: any). */
 export async function serve(
   { certificate, key }: TlsIdentity,
   port: number,
   respond: (request: PlainRequest) => Promise<Answer>,
-): Promise<{ port: number; close: () => Promise<void> }> {
+): Promise<HttpsListening> {
   const listener: RequestListener = (request, response) => {
     void exchange(request, response, respond)
   }
-  return listen(createServer({ cert: certificate, key }, listener), port)
+  const server = createServer({ cert: certificate, key }, listener)
+  let connections = 0
+  server.on('secureConnection', () => {
+    connections++
+  })
+  return { ...(await listen(server, port)), connections: () => connections }
 }
 
 /** Starts `server` on 127.0.0.1 (`port` 0: any). */
-export async function listen(server: Server, port: number): Promise<{ port: number; close: () => Promise<void> }> {
+export async function listen(server: Server, port: number): Promise<Listening> {
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject).listen(port, '127.0.0.1', resolve)
   })
@@ -86,9 +103,21 @@ function send({ status, headers, body, transport }: Answer, response: ServerResp
   }
   const bytes = Buffer.from(body)
   response.writeHead(status, status === 204 ? headers : { ...headers, 'Content-Length': bytes.length })
+  if (transport === 'drip') {
+    void drip(bytes, response)
+    return
+  }
   if (transport !== 'cut') {
     response.end(bytes)
     return
   }
   response.write(bytes.subarray(0, Math.floor(bytes.length / 2)), () => response.socket?.destroy())
+}
+
+async function drip(bytes: Buffer, response: ServerResponse): Promise<void> {
+  for (let i = 0; i < bytes.length && !response.destroyed; i++) {
+    response.write(bytes.subarray(i, i + 1))
+    await sleep(100, undefined, { ref: false })
+  }
+  response.end()
 }
