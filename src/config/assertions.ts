@@ -1,22 +1,14 @@
 // What options mean together: the assertions of the module (contract 1.4, 2.2) and our own, each a sentence at its place.
+// Those of CAs and of certificate requests have files of their own.
+import { isIP } from 'node:net'
 import { identifierOf } from '../job/names.ts'
+import { assertPlainHttp, assertWithinCa } from './assertions-of-cas.ts'
+import { assertCsr } from './assertions-of-csr.ts'
+import { type Assertion, areSound, type Candidate, effectivePlace } from './candidate.ts'
 import type { Findings, Place } from './faults.ts'
-import type { RawSection } from './merge.ts'
-import type { Complete, certificate, global } from './options.ts'
+import type { global } from './options.ts'
 import { placeOf, type Section } from './section.ts'
 import { certName, domain as wrongDomain } from './syntax.ts'
-
-type Resolved = Complete<typeof certificate>
-
-/** A certificate after its defaults came in. */
-export interface Candidate {
-  readonly name: string
-  readonly raw: RawSection
-  readonly defaults: RawSection
-  readonly options: Resolved
-  /** Of its own or inherited: there, but wrong. */
-  readonly faulty: ReadonlySet<string>
-}
 
 const challengeOptions = ['dnsProvider', 'webroot', 'listenHTTP', 's3Bucket'] as const
 
@@ -31,17 +23,23 @@ export function assertTerms(section: Section<typeof global>, certs: number, find
 }
 
 export function assertCertificate(cert: Candidate, findings: Findings): void {
-  assertName(cert, findings)
-  assertOneChallenge(cert, findings)
-  assertWildcards(cert, findings)
-  assertCsr(cert, findings)
-  warnOfRepeatedNames(cert, findings)
+  const assertions: readonly Assertion[] = [
+    assertName,
+    assertOneChallenge,
+    assertWildcards,
+    assertCsr,
+    assertPlainHttp,
+    assertWithinCa,
+    warnOfRepeatedNames,
+  ]
+  for (const assertion of assertions) assertion(cert, findings)
 }
 
 function assertName({ name, raw, options, faulty }: Candidate, findings: Findings): void {
   const wrong = certName(name)
   if (wrong !== undefined) {
-    const hint = name.includes('*')
+    const isDomain = name.includes('*') || isIP(name) !== 0
+    const hint = isDomain
       ? `set domain = ${JSON.stringify(name)} in a certificate with another name`
       : "choose another name, and say with 'domain' what the certificate is for"
     findings.fault(raw.place, wrong, hint)
@@ -85,13 +83,8 @@ export function assertUnitNames(certs: readonly Candidate[], findings: Findings)
   }
 }
 
-/** Where an effective value was written: in the certificate, else in defaults. */
-function effectivePlace({ raw, defaults }: Candidate, key: string, inner: readonly number[] = []): Place {
-  return placeOf(raw.options.has(key) || !defaults.options.has(key) ? raw : defaults, key, inner)
-}
-
 function assertOneChallenge(cert: Candidate, findings: Findings): void {
-  if (challengeOptions.some((key) => cert.faulty.has(key))) return
+  if (!areSound(cert, ...challengeOptions)) return
   const set = challengeOptions.filter((key) => cert.options[key] !== null)
   if (set.length === 1) return
   const current = set.map((key) => `${key} '${cert.options[key]}'`).join(' and ')
@@ -118,16 +111,9 @@ function assertWildcards(cert: Candidate, findings: Findings): void {
   })
 }
 
-function assertCsr(cert: Candidate, findings: Findings): void {
-  const { csr, csrKey } = cert.options
-  if ((csr === null) === (csrKey === null) || cert.faulty.has('csr') || cert.faulty.has('csrKey')) return
-  const [given, missing] = csr === null ? ['csrKey', 'csr'] : ['csr', 'csrKey']
-  findings.fault(placeOf(cert.raw, given), `'${given}' needs '${missing}' beside it`, 'set both or neither')
-}
-
 /** The order drops them, so it is no fault; the hashes keep the list as written. */
 function warnOfRepeatedNames(cert: Candidate, findings: Findings): void {
-  if (cert.faulty.has('domain') || cert.faulty.has('extraDomainNames')) return
+  if (!areSound(cert, 'domain', 'extraDomainNames')) return
   const seen = new Set([identifierOf(cert.options.domain ?? cert.name)])
   cert.options.extraDomainNames.forEach((name, i) => {
     const label = identifierOf(name)

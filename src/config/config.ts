@@ -86,3 +86,7 @@ export interface Config {
 }
 
 export const letsEncrypt = 'https://acme-v02.api.letsencrypt.org/directory'
+
+/** Directory URLs of the CAs that are asked, in order; at least one. */
+export const directoriesOf = ({ server, servers }: Pick<CertConfig, 'server' | 'servers'>): readonly string[] =>
+  servers.length > 0 ? servers : [server || letsEncrypt]

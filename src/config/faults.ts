@@ -86,12 +86,16 @@ export class Findings {
     return this.#warnings
   }
 
-  /** Throws all faults so far, by file and line; `files` is the order in which the files were read. */
+  /**
+   * Throws all faults so far, by file and line; `files` is the order in which the files were read. What every certificate
+   * has from defaults is told once.
+   */
   throwIfAny(files: readonly string[]): void {
     if (this.#faults.length === 0) return
     const rank = new Map(files.map((file, i) => [file, i]))
     const last = files.length
-    const faults = [...this.#faults].sort(
+    const distinct = new Map(this.#faults.map((fault) => [JSON.stringify(fault), fault]))
+    const faults = [...distinct.values()].sort(
       (a, b) =>
         (rank.get(a.file) ?? last) - (rank.get(b.file) ?? last) ||
         (a.line ?? 0) - (b.line ?? 0) ||

@@ -128,12 +128,12 @@ export const inheritable = {
     'Whether a renewal keeps the private key instead of making a new one. Not an option of NixOS.',
   ),
   notAfter: option(
-    value.nullableDuration(syntax.durationSeconds),
+    value.nullableDuration(syntax.durationSeconds, 1),
     null,
     'How long the certificate is to live; null: as the CA likes. Not an option of NixOS.',
   ),
   orderTimeout: option(
-    value.duration(syntax.durationSeconds),
+    value.duration(syntax.durationSeconds, 1),
     '10m',
     'How long an order may take, with all its waits. Not an option of NixOS.',
   ),
@@ -178,7 +178,7 @@ export const global = {
     'Slot a renewal runs in: only its own, or any that is free. Not an option of NixOS.',
   ),
   lockTimeout: option(
-    value.nullableDuration(syntax.durationSeconds),
+    value.nullableDuration(syntax.durationSeconds, 0),
     null,
     'How long to wait for a slot; null: as long as it takes. Not an option of NixOS.',
   ),

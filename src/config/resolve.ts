@@ -1,8 +1,10 @@
 // Documents → Config: sections checked, old global options moved into defaults, defaults and built-in values filled in.
 import { isDeepStrictEqual } from 'node:util'
 import { byBytes } from '../job/slots.ts'
-import { assertCertificate, assertTerms, assertUnitNames, assertWebroots, type Candidate } from './assertions.ts'
+import { assertCertificate, assertTerms, assertUnitNames, assertWebroots } from './assertions.ts'
+import { assertServers } from './assertions-of-cas.ts'
 import { assertRoots } from './ca-certificates.ts'
+import type { Candidate } from './candidate.ts'
 import type { CertConfig, Config } from './config.ts'
 import type { Findings } from './faults.ts'
 import { merge, whereOf } from './merge.ts'
@@ -28,9 +30,11 @@ export function resolve({ main, documents, sources }: Files, findings: Findings)
   const merged = merge(main, documents, findings)
   const top = readSection(merged.global, 'global', topLevel, findings)
   const defaults = withOlder(readSection(merged.defaults, 'defaults', inheritable, findings), top, findings)
-  const candidates = [...merged.certs]
+  const certs = [...merged.certs]
     .sort(([a], [b]) => byBytes(a, b))
-    .map(([name, raw]) => candidate(name, readSection(raw, 'cert', certificate, findings), defaults, top))
+    .map(([name, raw]) => [name, readSection(raw, 'cert', certificate, findings)] as const)
+  const candidates = certs.map(([name, section]) => candidate(name, section, defaults, top))
+  for (const section of [defaults, ...certs.map(([, own]) => own)]) assertServers(section, findings)
   assertRoots([merged.global, merged.defaults, ...merged.certs.values()], findings)
   // With a file missing, what the others lack says nothing.
   if (documents.every(({ root }) => root !== undefined)) {
@@ -84,8 +88,8 @@ function candidate(
   top: Section<typeof topLevel>,
 ): Candidate {
   const inherits = own.values.inheritDefaults ?? true
-  const inherited = inherits ? defaults.values : {}
-  const options = { ...builtInCertificate, ...inherited, ...own.values }
+  const inherited = { ...builtInCertificate, ...(inherits ? defaults.values : {}) }
+  const options = { ...inherited, ...own.values }
   // The one CA of a certificate's own takes the place of several that it would inherit.
   if (own.values.server !== undefined && own.values.servers === undefined) options.servers = []
   const faulty = new Set(own.faulty)
@@ -96,7 +100,9 @@ function candidate(
     name,
     raw: own.raw,
     defaults: inherits ? defaults.raw : { ...defaults.raw, options: new Map() },
+    older: inherits ? top.raw : { ...top.raw, options: new Map() },
     options: oldStyle && inherits ? { ...options, server: top.values.server ?? null } : options,
+    inherited,
     faulty,
   }
 }

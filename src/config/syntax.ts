@@ -43,11 +43,18 @@ export function dnsName(name: string): Verdict {
   return undefined
 }
 
-/** What a certificate can be ordered for: a DNS name, or an IP address (RFC 8738) as text without brackets. */
+/** What a certificate can be ordered for: a DNS name, or an IP address (RFC 8738 section 3) without brackets and zone. */
 export function identifier(name: string): Verdict {
   if (isIP(name) && !name.includes('%')) return undefined
   const bare = name.replace(/^\[(.*)\]$/, '$1').replace(/%.*/, '')
-  return bare !== name && isIP(bare) ? `'${name}' is not an IP address: write '${bare}'` : dnsName(name)
+  if (bare !== name && isIP(bare)) {
+    const excess = name.includes('%') ? 'a zone, which is of one machine only' : 'brackets, which belong into URLs'
+    return `'${name}' is an IP address with ${excess}: write '${bare}'`
+  }
+  if (/^[0-9]+(\.[0-9]+)*$/.test(name)) return `'${name}' is not an IP address: expected four numbers from 0 to 255`
+  if (/^[0-9a-f.]*:[0-9a-f.]*:[0-9a-f:.]*$/i.test(name))
+    return `'${name}' is not an IP address: expected one such as '2001:db8::1'`
+  return dnsName(name)
 }
 
 /** A `domain` names files too, which a long name would not fit. */

@@ -52,24 +52,32 @@ export function nullableWholeNumber(min: number, max: number) {
   return { kind, type: z.union([ranged(kind, min, max), z.literal(''), z.null()], { error: expected(kind) }) }
 }
 
-/** A number of seconds, or digits with s, m, h or d. */
-export function nullableDuration(seconds: (value: string | number) => number | undefined) {
+type Seconds = (value: string | number) => number | undefined
+
+/** What is wrong with a duration that has at least `least` seconds. */
+function wrongDuration(value: string | number, kind: string, seconds: Seconds, least: number): string | undefined {
+  const found = seconds(value)
+  if (found === undefined) return expected(kind)({ input: value })
+  return found < least ? `expected at least ${least} second, found ${describe(value)}` : undefined
+}
+
+/** A number of seconds, or digits with s, m, h or d, of at least `least` seconds. */
+export function nullableDuration(seconds: Seconds, least: 0 | 1) {
   const kind = 'a number of seconds, a string such as "90s", "15m", "2h" or "1d", or null'
   const type = z.union([z.number(), z.string(), z.null()], { error: expected(kind) }).check((context) => {
     const { value } = context
-    if (value === null || value === '' || seconds(value) !== undefined) return
-    context.issues.push({ code: 'custom', input: value, message: expected(kind)({ input: value }) })
+    const message = value === null || value === '' ? undefined : wrongDuration(value, kind, seconds, least)
+    if (message !== undefined) context.issues.push({ code: 'custom', input: value, message })
   })
   return { kind, type }
 }
 
 /** As `nullableDuration`, but one must be given. */
-export function duration(seconds: (value: string | number) => number | undefined) {
+export function duration(seconds: Seconds, least: 0 | 1) {
   const kind = 'a number of seconds, or a string such as "90s", "15m", "2h" or "1d"'
   const type = z.union([z.number(), z.string()], { error: expected(kind) }).check((context) => {
-    const { value } = context
-    if ((seconds(value) ?? 0) > 0) return
-    context.issues.push({ code: 'custom', input: value, message: expected(kind)({ input: value }) })
+    const message = wrongDuration(context.value, kind, seconds, least)
+    if (message !== undefined) context.issues.push({ code: 'custom', input: context.value, message })
   })
   return { kind, type }
 }
@@ -77,8 +85,16 @@ export function duration(seconds: (value: string | number) => number | undefined
 /** One text or several; as with any text that may be null, '' stands for null. */
 export function nullableTextOrTexts(check: Check, what: string) {
   const kind = `${what}, a list of them, or null`
-  const one = checked(kind, (value) => (value === '' ? undefined : check(value)))
-  const type = z.union([one, z.array(checked(what, check)), z.null()], { error: expected(kind) })
+  // Judged from outside: a union would tell only that none of its parts holds.
+  const type = z.union([z.string(), z.array(z.string()), z.null()], { error: expected(kind) }).check((context) => {
+    const { value } = context
+    const texts = typeof value === 'string' ? [value].filter((text) => text !== '') : (value ?? [])
+    texts.forEach((text, i) => {
+      const message = check(text)
+      const path = typeof value === 'string' ? [] : [i]
+      if (message !== undefined) context.issues.push({ code: 'custom', input: text, path, message })
+    })
+  })
   return { kind, type }
 }
 

@@ -3,12 +3,11 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { oldOptions } from '../../src/config/old.ts'
 import { certOnly, global, inheritable } from '../../src/config/options.ts'
-import { type Files, faultsOf, linesOf, load, oneCert, onlyCert } from './support.ts'
+import { type FaultCase, faultsOf, linesOf, load, oneCert, onlyCert, testFaults } from './support.ts'
 
 test('a config that holds says nothing', () => assert.deepEqual(load(oneCert('')).warnings, []))
 
-/** Config, the lines that are told (and no others). */
-const cases: readonly (readonly [string, string | Files, readonly RegExp[]])[] = [
+const cases: readonly FaultCase[] = [
   ['terms not accepted', oneCert('').replace('true', 'false'), [/:1:15: acceptTerms: the CA's terms .* must be acc/]],
   ['terms not mentioned', oneCert('').replace('acceptTerms = true', ''), [/^config.toml: acceptTerms: the CA's terms/]],
   [
@@ -24,7 +23,12 @@ const cases: readonly (readonly [string, string | Files, readonly RegExp[]])[] =
     oneCert('', '[certs."selfsigned-x.test"]\nwebroot = "/w"'),
     [/:2:8: certs."selfsigned-x.test": .* beside 'x.test': 'acme-selfsigned-x.test.service' is that one's/],
   ],
-  ['an IP address as name', oneCert('', '[certs."192.0.2.1"]\nwebroot = "/w"'), [/not supported yet: .* IP addr/]],
+  [
+    'an IPv6 address as name: a domain, not a name of files',
+    oneCert('', '[certs."2001:db8::1"]\nwebroot = "/w"'),
+    [/:2:8: .*':' may not stand in a certificate's name '2001:db8::1'/],
+  ],
+  ['a wildcard of an IP address', oneCert('domain = "*.192.0.2.1"'), [/:6:10: .*is an IP address, not a DNS name/]],
   ['no challenge', oneCert('webroot = ""'), [/:5:8: certs."x.test": exactly one of .* is required, found none/]],
   [
     'two challenges, one inherited',
@@ -54,8 +58,6 @@ const cases: readonly (readonly [string, string | Files, readonly RegExp[]])[] =
     oneCert('extraDomainNames = ["a.test",\n "*.x.test"]'),
     [/:7:2: certs."x.test".extraDomainNames\[1\]: wildcard/],
   ],
-  ['csr alone', oneCert('csr = "/x"'), [/csr: not supported yet/, /csr: 'csr' needs 'csrKey'/]],
-  ['csrKey alone', oneCert('csrKey = "/x"'), [/csrKey: not supported yet/, /csrKey: 'csrKey' needs 'csr'/]],
   ['user', oneCert('user = "bob"'), [/:6:1: .*user: 'user' is without effect/]],
   ['allowKeysForGroup', oneCert('allowKeysForGroup = true'), [/allowKeysForGroup: .* is without effect/]],
   ['production', oneCert('', 'production = false'), [/:2:1: production: 'production' is removed/]],
@@ -94,14 +96,17 @@ const cases: readonly (readonly [string, string | Files, readonly RegExp[]])[] =
   ],
 ]
 
-for (const [name, config, wanted] of cases)
-  test(name, () => {
-    const lines = linesOf(config)
-    assert.equal(lines.length, wanted.length, lines.join('\n'))
-    wanted.forEach((sentence, i) => {
-      assert.match(lines[i] ?? '', sentence)
-    })
-  })
+testFaults(cases)
+
+test('a fault in defaults is told once, however many certificates have it', () => {
+  const lines = linesOf(oneCert('[certs."y.test"]').replace('"/w"', '"/"'))
+  assert.equal(lines.length, 1, lines.join('\n'))
+})
+
+test('an IPv6 address as a certificate’s name: the hint says where it goes', () => {
+  const [fault] = faultsOf(oneCert('', '[certs."2001:db8::1"]\nwebroot = "/w"'))
+  assert.equal(fault?.hint, 'set domain = "2001:db8::1" in a certificate with another name')
+})
 
 test('all faults are told in one run, in the order of files and lines', () => {
   const faults = faultsOf({
@@ -124,6 +129,11 @@ test('a file that cannot be read keeps quiet what may only be missing because of
 for (const [name, lines, warning] of [
   ['a name twice', 'extraDomainNames = ["a.test", "A.test"]', /:6:31: .*extraDomainNames\[1\]: 'A.test' is there more/],
   ['the domain again', 'extraDomainNames = ["X.test"]', /'X.test' is there more than once/],
+  [
+    'an IP address in another spelling',
+    'extraDomainNames = ["::1", "0:0::1"]\nprofile = "shortlived"',
+    /:6:28: .*extraDomainNames\[1\]: '0:0::1' is there more than once/,
+  ],
   ['extraDomains', 'extraDomains = { "b.test" = "", "a.test" = "/w" }', /'extraDomains' is now 'extraDomainNames'/],
 ] as const)
   test(`${name} is a warning`, () => {

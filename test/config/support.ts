@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
+import { test } from 'node:test'
 import type { CertConfig, Config } from '../../src/config/config.ts'
 import { ConfigError, type Fault, formatFault } from '../../src/config/faults.ts'
 import { loadConfig } from '../../src/config/load.ts'
@@ -54,6 +55,20 @@ export const faultsOf = (input: string | Files): Fault[] =>
 /** All faults as lines, e.g. `config.toml:1:2: certs.x: …`. */
 export const linesOf = (input: string | Files): string[] => faultsOf(input).map(formatFault)
 
+/** What it is about, config, the lines that are told (and no others), in order. */
+export type FaultCase = readonly [string, string | Files, readonly RegExp[]]
+
+export function testFaults(cases: readonly FaultCase[]): void {
+  for (const [name, config, wanted] of cases)
+    test(name, () => {
+      const lines = linesOf(config)
+      assert.equal(lines.length, wanted.length, lines.join('\n'))
+      wanted.forEach((sentence, i) => {
+        assert.match(lines[i] ?? '', sentence)
+      })
+    })
+}
+
 /** A config whose certificate `x.test` has these further TOML lines. */
 export const oneCert = (lines: string, before = ''): string =>
   `acceptTerms = true\n${before}\n[defaults]\nwebroot = "/w"\n[certs."x.test"]\n${lines}\n`
@@ -62,4 +77,26 @@ export function onlyCert(config: Config): CertConfig {
   const [cert, more] = config.certs
   assert.ok(cert && !more)
   return cert
+}
+
+/** For each check: strings that hold, then strings that do not, each with a part of the sentence. */
+export type SyntaxTables = Readonly<
+  Record<
+    string,
+    readonly [
+      check: (value: string) => string | undefined,
+      good: readonly string[],
+      bad: readonly (readonly [string, RegExp])[],
+    ]
+  >
+>
+
+export function testSyntax(tables: SyntaxTables): void {
+  for (const [what, [check, good, bad]] of Object.entries(tables)) {
+    for (const value of good)
+      test(`${what}: ${JSON.stringify(value.slice(0, 60))} holds`, () => assert.equal(check(value), undefined))
+    for (const [value, sentence] of bad)
+      test(`${what}: ${JSON.stringify(value.slice(0, 60))} does not hold`, () =>
+        assert.match(check(value) ?? '', sentence))
+  }
 }

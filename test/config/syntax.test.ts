@@ -1,87 +1,18 @@
+// What a string in the config must look like: servers, addresses, paths, times. Names have a file of their own.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import * as syntax from '../../src/config/syntax.ts'
+import { type SyntaxTables, testSyntax } from './support.ts'
 
-type Check = (value: string) => string | undefined
-
-const label63 = 'a'.repeat(63)
-const name253 = [label63, label63, label63, 'a'.repeat(61)].join('.')
-
-/** For each check: strings that hold, then strings that do not, each with a part of the sentence. */
-const tables: Record<string, [Check, readonly string[], readonly (readonly [string, RegExp])[]]> = {
-  'DNS name': [
-    syntax.dnsName,
+const tables: SyntaxTables = {
+  profile: [
+    syntax.profile,
+    ['shortlived', 'tls-server_2', 'größer', '6d'],
     [
-      'example.com',
-      'EXAMPLE.com',
-      'localhost',
-      'a.b-c.d1',
-      '1.example',
-      '*.example.com',
-      'bücher.example',
-      '日本語.jp',
-      'xn--bcher-kva.de',
-      '3com.com',
-      name253,
-    ],
-    [
-      ['', /empty/],
-      ['*.', /empty/],
-      ['*', /first label/],
-      ['*.*.example.com', /first label/],
-      ['www.*.example.com', /first label/],
-      ['w*.example.com', /first label/],
-      ['example.com.', /dot at the end/],
-      ['.example.com', /is empty/],
-      ['a..b', /is empty/],
-      ['-a.com', /hyphen/],
-      ['a-.com', /hyphen/],
-      ['a_b.com', /'_' may not/],
-      ['a b.com', /' ' may not/],
-      ['a/b.com', /'\/' may not/],
-      ['../etc', /'\/' may not/],
-      ['ex%61mple.com', /'%' may not/],
-      ['a\u0000b.com', /may not/],
-      ['https://example.com', /may not/],
-      ['192.0.2.1', /IP addresses/],
-      ['2001:db8::1', /IP addresses/],
-      ['[2001:db8::1]', /IP addresses/],
-      ['1.2.3', /number/],
-      ['example.123', /number|A-label/],
-      ['xn--a.com', /A-label/],
-      [`${label63}a.com`, /64 bytes, at most 63/],
-      [`*.${name253}`, /255 bytes, at most 253/],
-      [`${name253}a`, /254 bytes, at most 253/],
-      ['\ud800.com', /not a DNS name/],
-    ],
-  ],
-  domain: [
-    syntax.domain,
-    ['example.com', `${'a.'.repeat(109)}ab`],
-    [[name253, /253 bytes, too long for the names of/]],
-  ],
-  "certificate's name": [
-    syntax.certName,
-    ['example.com', 'a', '_x', 'a-b@c+d', '10.example', 'x'.repeat(200), '+'.repeat(50), '__proto__', '@', '-x'],
-    [
-      ['', /needs a name/],
-      ['.', /start with a dot/],
-      ['..', /start with a dot/],
-      ['.lego', /start with a dot/],
-      ['*.example.com', /'\*'/],
-      ['../x', /start with a dot/],
-      ['a/../b', /'\/'/],
-      ['a b', /' '/],
-      ['a\nb', /may not stand/],
-      ['bücher.example', /'ü'/],
-      ['a%b', /'%'/],
-      ['x'.repeat(201), /201/],
-      ['+'.repeat(51), /204/],
-      ['fixperms', /sets owners and modes/],
-      ['lockfiles', /makes the lock files/],
-      ['selfsigned-ca', /makes the local CA/],
-      ['accounts', /holds the accounts/],
-      ['acme-challenge', /where webroots are/],
+      ['', /'' is not a profile's name/],
+      ['a b', /'a b' is not/],
+      ['a\n', /is not a profile's name/],
+      ['a\u0007', /is not a profile's name/],
     ],
   ],
   'e-mail address': [
@@ -226,13 +157,7 @@ const tables: Record<string, [Check, readonly string[], readonly (readonly [stri
   ],
 }
 
-for (const [what, [check, good, bad]] of Object.entries(tables)) {
-  for (const value of good)
-    test(`${what}: ${JSON.stringify(value.slice(0, 60))} holds`, () => assert.equal(check(value), undefined))
-  for (const [value, sentence] of bad)
-    test(`${what}: ${JSON.stringify(value.slice(0, 60))} does not hold`, () =>
-      assert.match(check(value) ?? '', sentence))
-}
+testSyntax(tables)
 
 test('a password in a URL is not repeated', () =>
   assert.doesNotMatch(syntax.server('https://user:hunter2@acme.test/') ?? '', /hunter2|user:/))

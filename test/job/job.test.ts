@@ -139,9 +139,9 @@ for (const [what, text, words] of [
   ['bytes', new Uint8Array([0, 255, 254]), /is not JSON/],
   ['a list', '[]', /holds no object/],
   ['null', 'null', /holds no object/],
-  ['foreign JSON', '{"name":"nixacme","version":"0.1.0"}', /version "0.1.0", this nixacme reads 1/],
+  ['foreign JSON', '{"name":"nixacme","version":"0.1.0"}', /version "0.1.0", this nixacme reads 2/],
   ['an empty object', '{}', /has no version/],
-  ['a newer version', renderJob({ ...theJob(), version: (jobVersion + 1) as typeof jobVersion }), /has version 2/],
+  ['a newer version', renderJob({ ...theJob(), version: (jobVersion + 1) as typeof jobVersion }), /has version 3/],
   ['the job of another certificate', renderJob({ ...theJob(), cert: 'y.test' }), /of 'y.test', not of 'x.test'/],
 ] as const)
   test(`refused: ${what}`, () =>
@@ -164,7 +164,6 @@ test('a field of another type is refused, whichever it is, and so is a missing o
       ['csr', { request: '/x.csr' }] as const,
       ['names', []] as const,
       ['names', [1]] as const,
-      ['directoryUrl', 'not a URL'] as const,
       ['keyName', '../x'] as const,
       ['challenge', { kind: 'webroot' }] as const,
       ['sources', [{ path: '/x' }]] as const,

@@ -24,6 +24,7 @@ test('every path of a certificate', () => {
     resource: '/s/.lego/wild/c0/_.example.com.json',
     domainHash: '/s/.lego/wild/c0/domainhash.txt',
     memory: '/s/.lego/wild/c0/nixacme.json',
+    renewalInfo: '/s/.renewal-info/wild.json',
     out: '/s/wild',
     accounts: '/s/.lego/accounts',
     accountRoot: '/s/.lego/accounts/a0',
