@@ -95,12 +95,17 @@ function leavesOf(roots: Roots, { kind, jobs, user, gids }: Needs): Leaf[] {
     const paths = pathsOf(roots, job)
     const leaf = (parent: string, path: string): Leaf => ({ parent, name: relative(parent, path), gid, mode: 0o750 })
     const folders = [leaf(roots.state, paths.out), leaf(paths.lego, paths.legoCert)]
-    return kind === 'renew'
-      ? [...folders, leaf(paths.accounts, paths.accountRoot), ...webroot(roots, job, user)]
-      : folders
+    return kind === 'renew' ? [...folders, ...accountRoots(roots, job, leaf), ...webroot(roots, job, user)] : folders
   })
   return kind === 'renew' ? own : [ca, ...own]
 }
+
+/** Each of its CAs may be asked, by an account of its own. */
+const accountRoots = (roots: Roots, job: Job, leaf: (parent: string, path: string) => Leaf): Leaf[] =>
+  job.servers.map((server) => {
+    const { accounts, accountRoot } = pathsOf(roots, job, server)
+    return leaf(accounts, accountRoot)
+  })
 
 /** Where a challenge is shown below the state root: the outermost of these folders, in which acme makes the others. */
 function webroot({ state }: Roots, { challenge }: Job, { gid }: User): Leaf[] {

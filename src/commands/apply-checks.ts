@@ -6,6 +6,7 @@ import { NixacmeError } from '../errors.ts'
 import { orAbsent } from '../fs.ts'
 import { assertTrustedFile } from '../job/trust.ts'
 import { groupId } from '../system-users.ts'
+import { filesToRead } from '../systemd/certificate-units.ts'
 import type { SystemControl } from '../systemd/control.ts'
 import { isHidden } from '../systemd/hardening.ts'
 import { isBound, type Program } from '../systemd/service.ts'
@@ -19,8 +20,8 @@ export async function assertApplicable(
   control: SystemControl | undefined,
 ): Promise<void> {
   assertProgram(program, root)
-  for (const { challenge, caCertificates } of config.certs)
-    for (const path of [challenge.webroot, ...caCertificates]) assertVisible(path)
+  for (const cert of config.certs)
+    for (const path of [cert.challenge.webroot, ...filesToRead(cert)]) assertVisible(path)
   if (root === '/') assertSecrets(config)
   if (!control) return
   for (const group of new Set(config.certs.map(({ group }) => group))) await assertGroup(group)

@@ -4,7 +4,7 @@
 import type { CertConfig, Config } from '../config/config.ts'
 import { under } from '../fs.ts'
 import { type Job, pathsOf } from '../job/job.ts'
-import { defaultRoots } from '../job/paths.ts'
+import { type CertPaths, defaultRoots } from '../job/paths.ts'
 import {
   finishedTarget,
   lockFilesService,
@@ -39,13 +39,20 @@ export const startsWithoutLimit: Line = ['StartLimitIntervalSec', '0']
 
 const installedIn = (target: string): Section => ({ name: 'Install', lines: [['WantedBy', target]] })
 
-/** Seconds of one order with all its waits, of a registration, and of hooks and reloads: what bounds each of them, together. */
-const workSeconds = 600 + 300 + 1200
+/** Seconds of a registration, and of hooks and reloads. */
+const registrationSeconds = 300
+const hookSeconds = 1200
+/** Seconds of making a key and a certificate without a CA, on the slowest machine. */
+const selfsignSeconds = 900
 /** The timer comes again then. */
 const day = 86_400
 
-/** A wait for a slot that the config does not bound ends when the next one would begin. */
-const startSeconds = ({ job }: CertificateUnits): number => workSeconds + (job.lock.timeout ?? day)
+/**
+ * What bounds each part of the work, together: one CA after the other may be asked. A wait for a slot that the config does
+ * not bound ends when the next one would begin.
+ */
+const startSeconds = ({ job }: CertificateUnits): number =>
+  job.servers.length * (registrationSeconds + job.orderTimeout) + hookSeconds + (job.lock.timeout ?? day)
 
 export function certificateUnits(of: CertificateUnits): Unit[] {
   const units = [renewal(of), timer(of), finished(of)]
@@ -77,6 +84,19 @@ function secrets({ environmentFile, credentialFiles }: CertConfig): Line[] {
   return [...(environmentFile === null ? [] : [['EnvironmentFile', plain(environmentFile)] as const]), ...credentials]
 }
 
+/** A certificate may come from any of its CAs, each with folders of its own. */
+const pathsOfAll = (job: Job): CertPaths[] => job.servers.map((server) => pathsOf(defaultRoots, job, server))
+
+/** What is of the certificate alone, the outer folders first. */
+const ownFolders = (all: readonly CertPaths[]): string[] => [
+  ...new Set(all.flatMap(({ out, legoCert }) => [out, legoCert])),
+  ...all.map(({ certificates }) => certificates),
+]
+
+/** What a renewal reads besides its state. */
+export const filesToRead = ({ caCertificates, csr }: CertConfig): readonly string[] =>
+  csr === null ? caCertificates : [...caCertificates, csr.request, csr.key]
+
 const common = ({ config, cert, program, systemdVersion }: CertificateUnits) =>
   ({ program, systemdVersion, useRoot: config.useRoot, group: cert.group, groups: [] }) satisfies Partial<Service>
 
@@ -85,7 +105,7 @@ const journalField = ({ name }: CertConfig): Line => ['LogExtraFields', `NIXACME
 
 function renewal(of: CertificateUnits): Unit {
   const { config, cert, job } = of
-  const paths = pathsOf(defaultRoots, job)
+  const all = pathsOfAll(job)
   const setUp = [permissionsService, ...(usesSlots(of) ? [lockFilesService] : [])]
   const before = config.preliminarySelfsigned ? [selfsignedService(cert.name)] : []
   const online = 'network-online.target'
@@ -100,16 +120,16 @@ function renewal(of: CertificateUnits): Unit {
       serviceSection({
         ...common(of),
         run: ['renew', ...operand(cert.name)],
-        makes: paths.certificate,
+        makes: all.map(({ certificate }) => certificate),
         hooksOf: cert.name,
         reaches: finishedTarget(cert.name),
         network: 'network',
         seconds: startSeconds(of),
         staysActive: false,
-        state: [paths.out, paths.legoCert, paths.certificates, paths.accountRoot].map(underVarLib),
+        state: [...ownFolders(all), ...all.map(({ accountRoot }) => accountRoot)].map(underVarLib),
         stateMode: '0750',
         writable: [defaultRoots.runtime, cert.challenge.webroot],
-        readable: cert.caCertificates,
+        readable: filesToRead(cert),
         extra: [
           ['Slice', slice],
           journalField(cert),
@@ -184,9 +204,9 @@ function selfsigned(of: CertificateUnits): Unit {
         run: ['selfsign', ...operand(cert.name)],
         hooksOf: cert.name,
         network: 'no network',
-        seconds: workSeconds,
+        seconds: selfsignSeconds + hookSeconds,
         staysActive: false,
-        state: [paths.out, paths.legoCert, paths.certificates].map(underVarLib),
+        state: ownFolders(pathsOfAll(job)).map(underVarLib),
         stateMode: '0750',
         writable: [],
         readable: [`${defaultRoots.state}/.minica`],

@@ -24,8 +24,8 @@ export interface Service {
   readonly run: readonly string[]
   /** The certificate whose hooks are told, when that has succeeded, of what was installed. */
   readonly hooksOf?: string
-  /** The file without which a run that a signal has ended is no success. */
-  readonly makes?: string
+  /** The files of which one must be there for a run that a signal has ended to be a success. */
+  readonly makes?: readonly string[]
   /** Target that is reached by a success. */
   readonly reaches?: string
   readonly network: Network
@@ -112,6 +112,10 @@ function hooks({ hooksOf, program, network }: Service): Line[] {
   return ['By root and outside of the sandbox, as hooks are.', ['ExecStartPost', `+${commandLine(words)}`]]
 }
 
+/** For test(1), which has no doubt about `-o` between paths. */
+const anyExists = (paths: readonly string[]): string[] =>
+  paths.flatMap((path, i) => [...(i === 0 ? [] : ['-o']), '-e', path])
+
 /** SIGTERM counts as success, since a stop is no failure: but not where it left nothing. */
 const proof = ({ makes }: Service): Line[] =>
   makes === undefined
@@ -119,7 +123,7 @@ const proof = ({ makes }: Service): Line[] =>
     : [
         'Stopped while it waits or works, it has not failed; ended by somebody else, it has, unless there is a certificate.',
         ['SuccessExitStatus', 'SIGTERM'],
-        ['ExecStartPost', commandLine(['/usr/bin/test', '-e', makes])],
+        ['ExecStartPost', commandLine(['/usr/bin/test', ...anyExists(makes)])],
       ]
 
 /** Also when an earlier failure has kept it back. */

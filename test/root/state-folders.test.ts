@@ -63,6 +63,20 @@ for (const [what, prepare] of Object.entries(states))
     )
   })
 
+test('each CA that may be asked has the folder of an account', async (t) => {
+  if (!needs(t, 'root')) return
+  const machine = await machineWithWebroot(t)
+  const { world } = machine
+  world.configure({ certs: { [cert]: { servers: [world.ca.directoryUrl, 'https://other.test/dir'] } } })
+  await renewed(machine)
+  const accounts = world.job().servers.map(({ hashes }) => `.lego/accounts/${hashes.account}`)
+  assert.equal(new Set(accounts).size, 2)
+  assert.deepEqual(
+    statsOf(machine, accounts),
+    accounts.map(() => [acme.uid, acme.gid, 0o750]),
+  )
+})
+
 test('an older state, all of it acme’s: renewed, and its shared folders are root’s then', async (t) => {
   if (!needs(t, 'root')) return
   const machine = await machineWithWebroot(t)

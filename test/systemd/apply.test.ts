@@ -231,6 +231,9 @@ test('a path that a unit cannot be shown: nothing is written', async (t) => {
     world.configure({ 'a.example': { webroot } })
     assert.match(await refused(world), /^the units cannot be shown '/)
   }
+  const csr = { csr: '/etc/x.csr', csrKey: '/root/a:b.key', webroot: '/srv/w' }
+  world.configure({ 'a.example': csr })
+  assert.match(await refused(world), /^the units cannot be shown '\/root\/a:b.key'/)
   world.configure({ 'a.example': { webroot: '/srv/a:"b\\c' } })
   await output(world.apply())
 })

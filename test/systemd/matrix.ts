@@ -55,7 +55,20 @@ const configs: Readonly<Record<string, Config>> = {
     certs(
       { name: 'home.example', challenge: { kind: 'webroot', webroot: '/home/u s/100% größe' } },
       { name: 'root.example', caCertificates: ['/root/ca.pem', '/etc/ssl/ca.pem'] },
+      { name: 'own.example', csr: { request: '/srv/own.csr', key: '/root/100% own.key' } },
       { name: 'tmp.example', challenge: { kind: 'webroot', webroot: '/tmp/www' } },
+    ),
+  ),
+  'several servers and a request': config(
+    certs(
+      {
+        name: 'example.com',
+        servers: ['https://a.example/dir', 'https://b.example/dir'],
+        server: 'https://a.example/dir',
+        orderTimeout: 1800,
+      },
+      { name: 'own.example', csr: { request: '/etc/ssl/own.csr', key: '/etc/ssl/own.key' } },
+      { name: '2001-db8--1', domain: '2001:db8::1', extraDomainNames: ['192.0.2.1'] },
     ),
   ),
   'other times': config(certs({ name: 'example.com', renewInterval: 'Mon..Fri *-*-* 04:00', renewJitter: '1h 30min' })),
