@@ -1,6 +1,6 @@
 // `nixacme check`: judges the config, all faults at once. Reads it as every command does, so what holds here holds there.
 import { resolve } from 'node:path'
-import type { CertConfig, Config } from '../config/config.ts'
+import { type CertConfig, type Config, directoriesOf } from '../config/config.ts'
 import { ConfigError, sayFaults } from '../config/faults.ts'
 import { loadConfig } from '../config/load.ts'
 import { dropInDir } from '../config/sources.ts'
@@ -55,10 +55,14 @@ function summary(config: Config, dir: string): string {
   return `${config.certs.map(line).join('')}${read[0]}${more}: ${certificates}, no faults\n`
 }
 
+/** `name: names; ec256 from CA, else from CA, profile one or another, challenges in folder` */
 function line(cert: CertConfig): string {
   const names = identifiers([cert.domain, ...cert.extraDomainNames]).join(' ')
-  const ca = cert.server ? ` from ${cert.server}` : ''
-  return `${printable(`${cert.name}: ${names}; ${cert.keyType}${ca}, challenges in ${cert.challenge.webroot}`)}\n`
+  const key = cert.csr === null ? cert.keyType : `request ${cert.csr.request}`
+  const cas = cert.server === null || cert.server === '' ? '' : ` from ${directoriesOf(cert).join(', else from ')}`
+  const policy = cert.profilePolicy === 'preferred' ? ' if offered' : ''
+  const profile = cert.profiles.length === 0 ? '' : `, profile ${cert.profiles.join(' or ')}${policy}`
+  return `${printable(`${cert.name}: ${names}; ${key}${cas}${profile}, challenges in ${cert.challenge.webroot}`)}\n`
 }
 
 /** Without postRun: hooks now and then hold what is nobody's business. */
@@ -68,11 +72,21 @@ const asJson = (cert: CertConfig) => ({
   extraDomainNames: cert.extraDomainNames,
   names: identifiers([cert.domain, ...cert.extraDomainNames]),
   server: cert.server,
+  servers: directoriesOf(cert),
+  plainHttp: cert.plainHttp,
   email: cert.email,
   keyType: cert.keyType,
   group: cert.group,
   challenge: cert.challenge,
   validMinDays: cert.validMinDays,
+  profiles: cert.profiles,
+  profilePolicy: cert.profilePolicy,
+  ocspMustStaple: cert.ocspMustStaple,
+  csr: cert.csr,
+  preferredChain: cert.preferredChain,
+  keyReuse: cert.keyReuse,
+  notAfter: cert.notAfter,
+  orderTimeout: cert.orderTimeout,
   reloadServices: cert.reloadServices,
   caCertificates: cert.caCertificates,
 })

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { check } from '../../src/commands/check.ts'
+import { letsEncrypt } from '../../src/config/config.ts'
 import { type Host, type Output, systemHost } from '../../src/host.ts'
 import { createLog } from '../../src/log.ts'
 import { type Files, oneCert, withFiles } from './support.ts'
@@ -56,6 +57,36 @@ test('a config in parts, read from a file of another name', async () => {
   assert.equal(status, 0)
   assert.match(stdout, /^x.test: x.test; ec256, challenges in \/w$/m)
   assert.match(stdout, /^my.conf and 2 files in config.d: 2 certificates, no faults$/m)
+})
+
+test('several CAs, profiles and a request in a line for people', async () => {
+  const servers = 'servers = ["https://a.test/dir", "https://b.test/dir"]'
+  const csr = 'csr = "/etc/x.csr"\ncsrKey = "/etc/x.key"'
+  const { stdout } = await run({
+    'config.toml': oneCert(`${servers}\n${csr}\nprofile = ["short", "long"]\nprofilePolicy = "preferred"`),
+  })
+  const [line] = stdout.split('\n')
+  assert.equal(
+    line,
+    'x.test: x.test; request /etc/x.csr from https://a.test/dir, else from https://b.test/dir, profile short or long if offered, challenges in /w',
+  )
+})
+
+test('--json tells the CAs that are asked and all that is ordered', async () => {
+  const csr = 'csr = "/etc/x.csr"\ncsrKey = "/etc/x.key"'
+  const ownCas = 'servers = ["https://a.test/dir", "http://localhost/dir"]\nplainHttp = true'
+  const more = 'profile = "short"\nnotAfter = "7d"\norderTimeout = 90\npreferredChain = "X1"'
+  const { stdout } = await run({ 'config.toml': oneCert(`${ownCas}\n${csr}\n${more}`) }, true)
+  const [cert] = JSON.parse(stdout).certs
+  assert.deepEqual(
+    [cert.server, cert.servers, cert.plainHttp],
+    ['https://a.test/dir', ['https://a.test/dir', 'http://localhost/dir'], true],
+  )
+  assert.deepEqual([cert.profiles, cert.profilePolicy, cert.preferredChain], [['short'], 'required', 'X1'])
+  assert.deepEqual(cert.csr, { request: '/etc/x.csr', key: '/etc/x.key' })
+  assert.deepEqual([cert.notAfter, cert.orderTimeout, cert.keyReuse, cert.ocspMustStaple], [604_800, 90, false, false])
+  const [plain] = JSON.parse((await run({ 'config.toml': oneCert('server = ""') }, true)).stdout).certs
+  assert.deepEqual([plain.server, plain.servers], [null, [letsEncrypt]])
 })
 
 test('a config without certificates', async () =>
