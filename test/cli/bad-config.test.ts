@@ -42,7 +42,7 @@ const cases: readonly Omit<BadInput, 'status'>[] = [
   {
     name: 'a number where a list belongs',
     spoil: (w) => w.configure({ certs: { [cert]: { extraDomainNames: 5 } } }),
-    error: /certs\."example\.com"\.extraDomainNames: expected a list of DNS names, found .*5/,
+    error: /certs\."example\.com"\.extraDomainNames: expected a list of DNS names and IP addresses, found .*5/,
     hint: null,
   },
   {
