@@ -22,6 +22,10 @@ export interface SignedByAccount extends Signed {
   readonly account: Account
 }
 
+/** True for a POST whose key is in it, where both kinds are taken: revokeCert. */
+export const isSignedByKey = (request: PostRequest): boolean =>
+  'jwk' in parseJws(request.contentType, request.body).header
+
 /** A POST whose key is in it: newAccount. Throws a problem. */
 export function signedByKey(request: PostRequest): Signed {
   const { jws, payload } = opened(request)

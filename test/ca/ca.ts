@@ -1,5 +1,6 @@
 // A small RFC 8555 CA for tests and the demo: strict where a public CA is strict, and able to fail in every way that a
 // test needs. It lives in the process of its caller (or in one of its own: main.ts).
+import { X509Certificate } from 'node:crypto'
 import type { Answer } from './answer.ts'
 import { Authority, makeTlsIdentity } from './authority.ts'
 import { dispatch, dispatchFlawed } from './dispatch.ts'
@@ -108,6 +109,12 @@ export class Ca {
       certificates: certificates.size,
       requests: counts as Record<RequestKind, number>,
     }
+  }
+
+  /** How a certificate (PEM) was revoked: the code of the reason; undefined when it is not, or not from here. */
+  revocationOf(certificate: string): number | undefined {
+    const { raw } = new X509Certificate(certificate)
+    return this.#store.certificates.all.find(({ issued }) => new X509Certificate(issued.leaf).raw.equals(raw))?.revoked
   }
 
   /** Requests of `kind` (`*`: all) go wrong from now on. Returns what ends that. */

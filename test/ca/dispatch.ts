@@ -6,6 +6,7 @@ import type { CertificateFlaw } from './authority.ts'
 import { authz, challenge } from './authorizations.ts'
 import { certificate, finalize, newOrder, order } from './orders.ts'
 import { malformed, notFound, Problem } from './problem.ts'
+import { revokeCert } from './revocation.ts'
 import type { RequestKind } from './routes.ts'
 import type { PlainRequest } from './server.ts'
 import type { Call, World } from './world.ts'
@@ -33,6 +34,7 @@ export async function dispatch(world: World, request: RoutedRequest): Promise<An
     if (kind === 'directory' || kind === 'newNonce') return unsigned(world, method, kind)
     if (method !== 'POST') throw new Problem(405, 'malformed', 'this resource is for POST only')
     if (kind === 'newAccount') return newAccount(world, signedByKey(request))
+    if (kind === 'revokeCert') return revokeCert(world, request)
     const endpoint: Endpoint = endpoints[kind]
     return await endpoint(world, { id, ...signedByAccount(request, world.store, world.urls.account) })
   } catch (e) {
@@ -57,6 +59,7 @@ function unsigned({ urls, settings }: World, method: string, kind: 'directory' |
     newNonce: urls.newNonce,
     newAccount: urls.newAccount,
     newOrder: urls.newOrder,
+    revokeCert: urls.revokeCert,
     meta,
   })
 }

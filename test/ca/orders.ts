@@ -5,6 +5,7 @@ import { look, makeAuthz } from './authorizations.ts'
 import { readCsr } from './csr.ts'
 import { fromBase64url } from './jws.ts'
 import { type Identifier, malformed, Problem, problemUrn } from './problem.ts'
+import { spkiOf } from './revocation.ts'
 import type { Authz, Order } from './store.ts'
 import { type Call, hours, own, refusePayload, retryAfterHeader, type World } from './world.ts'
 
@@ -56,6 +57,8 @@ export async function finalize(world: World, { account, id, jwk, payload = {} }:
   const spki = createPublicKey({ key: jwk, format: 'jwk' }).export({ type: 'spki', format: 'der' }).toString('base64')
   const request = await readCsr(fromBase64url(payload['csr'], 'csr'), names, spki)
   const issued = await authority.issue(request, settings.lifetime)
+  if (store.blockedKeys.has(spkiOf(issued.leaf)))
+    throw new Problem(400, 'badPublicKey', 'the key is known to be compromised')
   const certificate = store.certificates.add((number) => ({ id: number, accountId: account.id, issued }))
   found.certificate = { id: certificate.id, polls: settings.polls.certificate }
   return view(world, found, 200)

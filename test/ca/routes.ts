@@ -13,6 +13,7 @@ export const requestKinds = [
   'authz',
   'challenge',
   'certificate',
+  'revokeCert',
   'unknown',
 ] as const
 
@@ -23,6 +24,7 @@ const patterns: readonly (readonly [RequestKind, RegExp])[] = [
   ['newNonce', /^\/new-nonce$/],
   ['newAccount', /^\/new-account$/],
   ['newOrder', /^\/new-order$/],
+  ['revokeCert', /^\/revoke-cert$/],
   ['account', /^\/account\/(\d+)$/],
   ['orders', /^\/account\/(\d+)\/orders$/],
   ['order', /^\/order\/(\d+)$/],
@@ -47,6 +49,7 @@ export const urlsOf = (base: string) => ({
   newNonce: `${base}/new-nonce`,
   newAccount: `${base}/new-account`,
   newOrder: `${base}/new-order`,
+  revokeCert: `${base}/revoke-cert`,
   terms: `${base}/terms`,
   account: (id: number) => `${base}/account/${id}`,
   orders: (id: number) => `${base}/account/${id}/orders`,

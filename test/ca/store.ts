@@ -50,6 +50,8 @@ export interface StoredCertificate {
   readonly id: number
   readonly accountId: number
   readonly issued: IssuedCertificate
+  /** The code of the reason, once it is revoked. */
+  revoked?: number
 }
 
 /** Things numbered from 1. `what` names one in the refusal of an unknown number. */
@@ -96,7 +98,11 @@ export class Store {
   readonly challenges = new Shelf<Challenge>('challenge')
   readonly certificates = new Shelf<StoredCertificate>('certificate')
 
+  /** Public keys (SubjectPublicKeyInfo, base64) that are not certified any more. */
+  readonly blockedKeys = new Set<string>()
+
   clear(): void {
+    this.blockedKeys.clear()
     for (const shelf of [this.accounts, this.orders, this.authorizations, this.challenges, this.certificates]) {
       shelf.clear()
     }
