@@ -2,9 +2,10 @@
 // a certificate's `group`, a restored backup. Silent where all is right. The unit runs it as user acme without any
 // privilege: owners are systemd's matter there, and files of others are told. Root, by hand or in apply, mends those too, and
 // keeps the folders that all certificates share for itself: a link that acme could put there would lead systemd astray.
+import { basename } from 'node:path'
 import { NixacmeError, writeError } from '../errors.ts'
 import { lstatIfThere, readIfThere, under } from '../fs.ts'
-import type { Job } from '../job/job.ts'
+import { type Job, pathsOf } from '../job/job.ts'
 import { holdRoot, type Inode, letGo } from '../renewal/inode.ts'
 import { Findings, mend, mendBelow, mendFolder, type Rule, type Walker } from '../renewal/ownership.ts'
 import { groupId, systemUser } from '../system-users.ts'
@@ -98,7 +99,14 @@ async function mendCertificate(
   { log, roots }: Context,
 ): Promise<number> {
   try {
-    const rule: Rule = { ...(await groupOf(job)), folder: 0o750, file: 0o640 }
+    const owner = await groupOf(job)
+    const rule: Rule = {
+      ...owner,
+      folder: 0o750,
+      file: 0o640,
+      // Keys under quarantine: nobody needs them.
+      apart: { name: basename(pathsOf(roots, job).compromised), rule: closed(owner) },
+    }
     for (const parent of parents) if (parent) mendTree(parent, job.cert, [rule], walker)
     return 0
   } catch (e) {

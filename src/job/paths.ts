@@ -32,6 +32,10 @@ export interface CertPaths {
   readonly domainHash: string
   /** Our own state of this certificate. */
   readonly memory: string
+  /** `<state>/.lego/<cert>/compromised`: keys that must never be used again, whichever CA or folder they come from. */
+  readonly compromised: string
+  /** `<state>/.lego/<cert>/revoked`: a file for each certificate of which we know that it is. */
+  readonly revoked: string
   /** `<state>/.renewal-info/<cert>.json`: when the CA wants it renewed (RFC 9773), beside no key. */
   readonly renewalInfo: string
   /** `<state>/<cert>`: what services read. */
@@ -78,6 +82,8 @@ export function certPaths(roots: Roots, n: PathNames): CertPaths {
     resource: under(certificates, `${n.keyName}.json`),
     domainHash: under(certificates, 'domainhash.txt'),
     memory: under(certificates, 'nixacme.json'),
+    compromised: under(legoCert, 'compromised'),
+    revoked: under(legoCert, 'revoked'),
     renewalInfo: under(renewalInfoDir(roots), `${n.cert}.json`),
     out,
     accounts,

@@ -7,6 +7,7 @@ import { type CertificateFacts, lackingNames } from '../certificate/read.ts'
 import { judgeSet } from '../certificate/verify.ts'
 import { NixacmeError, readError, unreachable, writeError } from '../errors.ts'
 import { lstatIfThere, orAbsent, syncDir, temporaryName, under } from '../fs.ts'
+import { type CondemnedPaths, condemnation } from './condemned.ts'
 import {
   dirMode,
   ensureGeneration,
@@ -127,10 +128,12 @@ function isWorse(candidate: CertificateFacts, installed: CertificateFacts): bool
 export function betterInstalled(
   out: string,
   candidate: CertificateFacts,
-  { names, now }: Pick<InstallOptions, 'names' | 'now'>,
+  { names, now, condemned }: Pick<InstallOptions, 'names' | 'now' | 'condemned'>,
 ): Date | undefined {
-  const installed = factsOf(shown(out))
-  if (!installed || installed.preliminary) return undefined
+  const files = shown(out)
+  const installed = factsOf(files)
+  if (!installed || installed.preliminary || condemnation(condemned, String(files.get('fullchain.pem'))))
+    return undefined
   const isGood = installed.notAfter > now && lackingNames(installed, names).length === 0
   return isGood && isWorse(candidate, installed) ? installed.notAfter : undefined
 }
@@ -138,6 +141,8 @@ export function betterInstalled(
 export interface InstallOptions {
   /** The names that a good installed set must hold. */
   readonly names: readonly string[]
+  /** Where it stands what is revoked or compromised: no such set is a good one. */
+  readonly condemned: CondemnedPaths
   readonly gid: number | undefined
   readonly now: Date
   /** The set was issued in this run: it goes in whatever is installed. */
@@ -163,7 +168,7 @@ export function install(out: string, set: StoredSet, options: InstallOptions): I
   }
 }
 
-function replace(out: string, set: StoredSet, { names, gid, now, fresh }: InstallOptions): InstallOutcome {
+function replace(out: string, set: StoredSet, options: InstallOptions): InstallOutcome {
   const judged = judgeSet(set, [])
   if ('flaw' in judged) {
     throw new NixacmeError('data', `the stored certificate is not installed in '${out}': ${judged.flaw}`, {
@@ -171,9 +176,9 @@ function replace(out: string, set: StoredSet, { names, gid, now, fresh }: Instal
     })
   }
   const { facts } = judged
-  const installedUntil = fresh ? undefined : betterInstalled(out, facts, { names, now })
+  const installedUntil = options.fresh ? undefined : betterInstalled(out, facts, options)
   if (installedUntil) return { kind: 'kept', installedUntil, candidateUntil: facts.notAfter }
-  const isNews = show(out, filesOf(set), { from: facts.notBefore, kind: 'acme', gid })
+  const isNews = show(out, filesOf(set), { from: facts.notBefore, kind: 'acme', gid: options.gid })
   return isNews ? { kind: 'installed', notAfter: facts.notAfter } : { kind: 'unchanged' }
 }
 

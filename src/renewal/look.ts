@@ -34,7 +34,8 @@ export function leftToDo(
   if (decision.storeHash || hasPending(paths)) return 'something'
   const difference = compare(paths.out, candidate.set, gid)
   if (difference === 'none') return 'nothing'
-  const isKept = difference === 'content' && betterInstalled(paths.out, candidate.facts, { names: job.names, now })
+  const isKept =
+    difference === 'content' && betterInstalled(paths.out, candidate.facts, { names: job.names, now, condemned: paths })
   return isKept ? 'keep' : 'something'
 }
 

@@ -14,6 +14,8 @@ export interface Rule {
   readonly folder: number
   /** Without the execute bits: who may read gets them where the file has any (the `X` of chmod(1)). */
   readonly file: number
+  /** A folder in it that has a rule of its own, with all that is below. */
+  readonly apart?: { readonly name: string; readonly rule: Rule }
 }
 
 /** How many there were, and the first of them with the reason. */
@@ -101,8 +103,8 @@ const otherFileSystem = (folder: Inode, parent: Inode): string =>
  */
 export function mendBelow(folder: Inode, rules: readonly [Rule, ...Rule[]], walker: Walker): void {
   let left = most
-  const visit = (parent: Inode, depth: number): void => {
-    const rule = rules[Math.min(depth, rules.length - 1)] ?? rules[0]
+  const visit = (parent: Inode, depth: number, apart?: Rule): void => {
+    const rule = apart ?? rules[Math.min(depth, rules.length - 1)] ?? rules[0]
     const foreign: Buffer[] = []
     for (const name of namesIn(parent)) {
       if (left-- <= 0) {
@@ -112,8 +114,10 @@ export function mendBelow(folder: Inode, rules: readonly [Rule, ...Rule[]], walk
       const inode = holdIn(parent, name)
       if (!inode) continue
       try {
-        if (inode.stat.isDirectory()) enter(inode, parent, depth, rule)
-        else if (!isPlain(inode)) noteOdd(inode, walker)
+        if (inode.stat.isDirectory()) {
+          const own = rule.apart?.name === `${name}` ? rule.apart.rule : apart
+          enter(inode, parent, depth, own ?? rule, own)
+        } else if (!isPlain(inode)) noteOdd(inode, walker)
         else if (inode.stat.uid === rule.uid) mend(inode, rule, walker)
         else foreign.push(name)
       } finally {
@@ -122,14 +126,14 @@ export function mendBelow(folder: Inode, rules: readonly [Rule, ...Rule[]], walk
     }
     if (foreign.length > 0) takeOver(parent, foreign, rule, walker)
   }
-  const enter = (inode: Inode, parent: Inode, depth: number, rule: Rule): void => {
+  const enter = (inode: Inode, parent: Inode, depth: number, rule: Rule, apart: Rule | undefined): void => {
     const reason = otherFileSystem(inode, parent) || (depth + 1 < deepest ? '' : `more than ${deepest} folders deep`)
     if (reason) {
       note(walker.findings.odd, `'${inode.name}' (${reason})`)
       return
     }
     mend(inode, rule, walker)
-    attempt(inode.name, walker.findings, () => visit(inode, depth + 1))
+    attempt(inode.name, walker.findings, () => visit(inode, depth + 1, apart))
   }
   attempt(folder.name, walker.findings, () => visit(folder, 0))
 }

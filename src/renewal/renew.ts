@@ -162,7 +162,8 @@ class Run {
     if (candidate.kind !== 'usable')
       throw new NixacmeError('data', `what was stored in '${this.#paths.certificates}' cannot be read back`)
     const { gid, host } = this.#tools
-    const outcome = install(this.#paths.out, candidate.set, { names: this.#job.names, gid, now: host.now(), fresh })
+    const options = { names: this.#job.names, condemned: this.#paths, gid, now: host.now(), fresh }
+    const outcome = install(this.#paths.out, candidate.set, options)
     switch (outcome.kind) {
       case 'installed':
         this.#log.notice(`installed new certificate, valid until ${isoMinute(outcome.notAfter)}`, {

@@ -8,6 +8,7 @@ import { hasCode, NixacmeError, readError } from '../errors.ts'
 import { orAbsent, readIfThere, under } from '../fs.ts'
 import type { CertPaths } from '../job/paths.ts'
 import { isSecure } from '../url.ts'
+import { condemnation } from './condemned.ts'
 import { type Advice, adviceOn } from './renewal-info.ts'
 import { readWatch } from './renewal-info-file.ts'
 
@@ -42,7 +43,8 @@ export interface StoredState {
 }
 
 /** The folder in which a new set waits, whole, to be moved over the old one (store.ts). */
-export const pendingDir = (paths: CertPaths): string => under(paths.certificates, '.pending')
+export const pendingName = '.pending'
+export const pendingDir = (paths: CertPaths): string => under(paths.certificates, pendingName)
 
 /** True when a kill left a new set there; whoever has the lock moves it into place. */
 export const hasPending = (paths: CertPaths): boolean => fs.existsSync(pendingDir(paths))
@@ -74,6 +76,8 @@ function readCandidate(paths: CertPaths, readStored: ReturnType<typeof storedRea
   if ('flaw' in judged) return { kind: 'unusable', reason: judged.flaw }
   // A leaf in order says nothing of the blocks after it, and services get the text as it is.
   if (!readPem(fullchain).isWhole) return { kind: 'unusable', reason: 'the chain is damaged or cut short' }
+  const condemned = condemnation(paths, fullchain)
+  if (condemned !== undefined) return { kind: 'unusable', reason: condemned }
   const stored = readStored(paths.issuer) ?? ''
   const issuers = readPem(stored).isWhole && splitPem(stored).length > 0 ? stored : chain.slice(1).join('')
   return { kind: 'usable', facts: judged.facts, set: { key, chain, fullchain, issuers } }

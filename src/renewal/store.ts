@@ -3,9 +3,10 @@
 // into `.pending` first (state.ts). Needs the certificate's lock.
 import * as fs from 'node:fs'
 import { basename } from 'node:path'
-import { writeError } from '../errors.ts'
+import { NixacmeError, writeError } from '../errors.ts'
 import { ensureDir, orAbsent, syncDir, temporaryName, under, writeAtomically, writeNew } from '../fs.ts'
 import type { CertPaths, Roots } from '../job/paths.ts'
+import { condemnation } from './condemned.ts'
 import { removeTemporaries } from './leftovers.ts'
 import { pendingDir } from './state.ts'
 
@@ -87,7 +88,10 @@ function moveAll(paths: CertPaths): void {
 const resourceJson = (domain: string, certUrl: string): string =>
   JSON.stringify({ domain, certUrl, certStableUrl: certUrl }, null, '\t')
 
-/** Stores a new set with its domain hash. Throws `write` (73) or `permission` (77), the old set untouched. */
+/**
+ * Stores a new set with its domain hash. Throws `write` (73) or `permission` (77), the old set untouched; `data` (65) for a
+ * key that is compromised, which only a request of the operator's own can bring back.
+ */
 export function store(
   paths: CertPaths,
   certificate: NewCertificate,
@@ -96,6 +100,10 @@ export function store(
 ): void {
   const { key, chain, certUrl } = certificate
   const mode = { mode: fileMode, gid }
+  if (condemnation(paths, chain.join('')) !== undefined)
+    throw new NixacmeError('data', 'the new certificate is for a key that is compromised: it is not stored', {
+      hints: ["make a new key, and where the request is your own ('csr') a new request"],
+    })
   try {
     settle(paths)
     const temporary = `${pendingDir(paths)}.${process.pid}.tmp`

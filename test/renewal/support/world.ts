@@ -45,7 +45,14 @@ export function storeIn({ paths, gid }: World, set: StoredSet): void {
 }
 
 export const installIn = (world: World, set: StoredSet, options: Partial<InstallOptions> = {}): InstallOutcome =>
-  install(world.paths.out, set, { names, gid: world.gid, now: new Date(), fresh: false, ...options })
+  install(world.paths.out, set, {
+    names,
+    condemned: world.paths,
+    gid: world.gid,
+    now: new Date(),
+    fresh: false,
+    ...options,
+  })
 
 /** What a run does with a set that the CA gave. */
 export function putIn(world: World, set: StoredSet): InstallOutcome {
