@@ -164,6 +164,35 @@ export function buildProgram(host: Host, finish: (status: number) => void): Comm
     )
 
   program
+    .command('revoke')
+    .summary('revoke a certificate')
+    .description('Revokes the stored certificate, or one in a file, at the CA. Without --yes it shows which one.')
+    .argument('<cert>', 'name of the certificate')
+    .addOption(new Option('--reason <reason>', 'why, by name or number, e.g. superseded'))
+    .addOption(new Option('--file <pem>', 'revoke the certificate in this file instead'))
+    .addOption(new Option('--yes', 'do it'))
+    .action(
+      run(async (context, cert: string, options: { reason?: string; file?: string; yes?: true }) => {
+        const { revokeCommand } = await import('./commands/revoke.ts')
+        const { reason, file, yes } = options
+        return revokeCommand(cert, { reason, file, confirmed: yes === true }, context)
+      }),
+    )
+
+  program
+    .command('compromise')
+    .summary('replace and revoke a key that somebody else may have')
+    .description('Gets a certificate with a new key, installs it, and then revokes the old one for ever.')
+    .argument('<cert>', 'name of the certificate')
+    .addOption(new Option('--yes', 'do it'))
+    .action(
+      run(async (context, cert: string, options: { yes?: true }) => {
+        const { compromiseCommand } = await import('./commands/compromise.ts')
+        return compromiseCommand(cert, options.yes === true, context)
+      }),
+    )
+
+  program
     .command('selfsign')
     .summary('make a self-signed certificate until the real one is there')
     .description('Installs a certificate of the local CA unless a real one, or a fitting self-signed one, is there.')

@@ -10,6 +10,8 @@ import type { Context } from './context.ts'
 import { findAcmeUser } from './owner.ts'
 import { type PlanOptions, planJobs } from './plan-jobs.ts'
 import { type RenewSettings, work } from './work.ts'
+import type { CompromiseStep } from './work-compromise.ts'
+import type { RevokeSettings } from './work-revoke.ts'
 import { makeSelfsigned, makeSelfsignedCa } from './work-selfsign.ts'
 
 /** The hidden command that the child runs. */
@@ -19,6 +21,9 @@ const childCommand = 'work-as-acme'
 export type Task =
   | { readonly renew: RenewSettings }
   | { readonly plan: PlanOptions }
+  /** One job. */
+  | { readonly revoke: RevokeSettings }
+  | { readonly compromise: CompromiseStep }
   | { readonly selfsign: true }
   /** Without jobs: the local CA is no certificate's. */
   | { readonly selfsignCa: true }
@@ -52,8 +57,10 @@ const passedOn = [
   'SSL_CERT_DIR',
 ] // prettier-ignore
 
-const kindOf = (task: Exclude<Task, { plan: PlanOptions }>) =>
-  'renew' in task ? 'renew' : 'selfsign' in task ? 'selfsign' : 'selfsignCa'
+const kindOf = (task: Task) => ('selfsign' in task ? 'selfsign' : 'selfsignCa' in task ? 'selfsignCa' : 'renew')
+
+const writesNothing = (task: Task): boolean =>
+  'plan' in task || ('revoke' in task && !task.revoke.confirmed) || ('compromise' in task && task.compromise === 'show')
 
 /** Does the work of `jobs` as user acme. Gives the child's exit status. */
 export async function asAcme(jobs: readonly Job[], task: Task, context: Context): Promise<number> {
@@ -64,8 +71,7 @@ export async function asAcme(jobs: readonly Job[], task: Task, context: Context)
     const gid = await groupId(name)
     if (gid !== undefined) gids.set(name, gid)
   }
-  // A plan writes nothing.
-  if (!('plan' in task)) {
+  if (!writesNothing(task)) {
     ensureRuntime(roots, user)
     ensureState(roots, { kind: kindOf(task), jobs, user, gids })
   }
@@ -100,5 +106,10 @@ export async function workAsAcme(context: Context): Promise<number> {
   if ('plan' in task) return planJobs(jobs, task.plan, context)
   if ('selfsign' in task) return makeSelfsigned(jobs, context)
   if ('selfsignCa' in task) return makeSelfsignedCa(context)
-  return work(jobs, task.renew, context)
+  if ('renew' in task) return work(jobs, task.renew, context)
+  const [job] = jobs
+  if (!job) throw new NixacmeError('bug', 'an order without a job')
+  // Rare: not to be loaded with every run.
+  if ('revoke' in task) return (await import('./work-revoke.ts')).revokeOne(job, task.revoke, context)
+  return (await import('./work-compromise.ts')).compromiseStep(job, task.compromise, context)
 }
