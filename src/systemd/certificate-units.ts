@@ -186,6 +186,7 @@ function finished({ config, cert }: CertificateUnits): Unit {
 
 function selfsigned(of: CertificateUnits): Unit {
   const { cert, job } = of
+  // Of the first CA: systemd cannot ask for one of several, and one of another CA is left alone by the command itself.
   const paths = pathsOf(defaultRoots, job)
   return {
     name: selfsignedService(cert.name),

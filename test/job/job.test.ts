@@ -2,10 +2,10 @@
 import assert from 'node:assert/strict'
 import { chmodSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs'
 import test from 'node:test'
-import { letsEncrypt } from '../../src/config/config.ts'
+import { type CertConfig, letsEncrypt } from '../../src/config/config.ts'
 import { type ErrorKind, NixacmeError } from '../../src/errors.ts'
 import { compile } from '../../src/job/compile.ts'
-import { type Job, jobVersion, pathsOf, readJob, renderJob } from '../../src/job/job.ts'
+import { type Job, type JobServer, jobVersion, pathsOf, readJob, renderJob } from '../../src/job/job.ts'
 import { jobPath, noEmail, type Roots } from '../../src/job/paths.ts'
 import { certConfig, config, withRoots } from './support.ts'
 
@@ -64,6 +64,22 @@ test('no server is the production server of Let’s Encrypt, but hashed as none'
   }
 })
 
+test('each CA has an account and a folder of its own, and the first those that it would have alone', () => {
+  const urls = ['https://a.test/dir', 'https://b.test/dir']
+  const of = (change: Partial<CertConfig>): readonly JobServer[] =>
+    compile(config([certConfig({ name: cert, ...change })]))[0]?.servers ?? []
+  const several = of({ servers: urls, server: urls[0] ?? null })
+  assert.deepEqual(
+    several.map(({ directoryUrl }) => directoryUrl),
+    urls,
+  )
+  assert.deepEqual(
+    several,
+    urls.flatMap((server) => of({ server })),
+  )
+  assert.equal(new Set(several.flatMap(({ hashes }) => [hashes.account, hashes.certDir])).size, 4)
+})
+
 test('an account without e-mail lies under the placeholder', () =>
   withRoots((roots) => {
     for (const email of [null, '']) {
@@ -98,6 +114,13 @@ test('what is written is what is read', () =>
       postRun: 'systemctl restart "a b"\n# \u2028 \u0000 \\',
       reloadServices: ['nginx.service'],
       caCertificates: ['/etc/ssl/ca.pem'],
+      profiles: ['short', 'long'],
+      profilePolicy: 'preferred',
+      csr: { request: '/etc/x.csr', key: '/etc/x.key' },
+      preferredChain: 'Root X1',
+      notAfter: 604_800,
+      keyReuse: true,
+      ocspMustStaple: true,
     })
     const options = { lockPolicy: 'any', lockTimeout: 90, useRoot: true } as const
     const sources = [
