@@ -1,5 +1,5 @@
-// New private keys, in the PEM that lego writes: SEC1 for EC, PKCS#1 for RSA.
-import { generateKeyPair, type KeyObject } from 'node:crypto'
+// Private keys: new ones, in the PEM that lego writes (SEC1 for EC, PKCS#1 for RSA), and of which type one is.
+import { createPrivateKey, generateKeyPair, type KeyObject } from 'node:crypto'
 import type { KeyType } from '../config/config.ts'
 
 /** What each key type is to node:crypto. */
@@ -24,3 +24,17 @@ export function generateKey(keyType: KeyType): Promise<string> {
 
 const pemOf = (key: KeyObject): string =>
   key.export({ format: 'pem', type: key.asymmetricKeyType === 'ec' ? 'sec1' : 'pkcs1' }).toString()
+
+/** Whether a key, PEM, is of this type; false for what is no key. */
+export function isOfType(pem: string, keyType: KeyType): boolean {
+  const parameters = keyParameters[keyType]
+  try {
+    const { asymmetricKeyType, asymmetricKeyDetails = {} } = createPrivateKey(pem)
+    if (asymmetricKeyType !== parameters.family) return false
+    return parameters.family === 'ec'
+      ? asymmetricKeyDetails.namedCurve === parameters.namedCurve
+      : asymmetricKeyDetails.modulusLength === parameters.modulusLength
+  } catch {
+    return false
+  }
+}

@@ -2,7 +2,6 @@
 // self-signed certificates that services start with before the real ones are there (contract 1.6, 1.9).
 import 'reflect-metadata'
 import { createPrivateKey, randomBytes, webcrypto } from 'node:crypto'
-import { isIP } from 'node:net'
 import {
   AuthorityKeyIdentifierExtension,
   BasicConstraintsExtension,
@@ -15,7 +14,7 @@ import {
   X509Certificate,
   X509CertificateGenerator,
 } from '@peculiar/x509'
-import { longestCommonName } from './csr.ts'
+import { generalName, longestCommonName } from './csr.ts'
 import { generateKey } from './keys.ts'
 import type { LocalCa } from './local-ca-check.ts'
 import { splitPem } from './pem.ts'
@@ -111,8 +110,6 @@ export async function issuePreliminary(ca: LocalCa, names: readonly string[], no
   const [caPem = ''] = splitPem(ca.certificate)
   return { key, leaf: pemOf(leaf), ca: caPem }
 }
-
-const generalName = (value: string) => ({ type: isIP(value) ? ('ip' as const) : ('dns' as const), value })
 
 /** Hex digits of a positive INTEGER whose first octet is not zero, so that its first digits are always there. */
 function randomSerial(octets: number): string {

@@ -58,3 +58,16 @@ test('a key of another kind: data', async () => {
   const pem = generateKeyPairSync('ed25519').privateKey.export({ type: 'pkcs8', format: 'pem' }).toString()
   await assert.rejects(buildCsr(pem, ['a.example']), { kind: 'data' })
 })
+
+test('addresses stand beside names; one that comes first is no common name', async () => {
+  const names = ['192.0.2.7', 'a.example', '2001:db8::1']
+  const csr = await buildCsr(await generateKey('ec256'), names)
+  assert.match(openssl(csr, '-subject'), /^subject=\s*$/)
+  assert.match(openssl(csr, '-text'), /IP Address:192.0.2.7, DNS:a.example, IP Address:2001:DB8:0:0:0:0:0:1$/m)
+})
+
+test('must-staple asks for status_request, and is not there unasked', async () => {
+  const key = await generateKey('ec256')
+  assert.match(openssl(await buildCsr(key, ['a.example'], { mustStaple: true }), '-text'), /status_request/)
+  assert.doesNotMatch(openssl(await buildCsr(key, ['a.example']), '-text'), /TLS Feature|status_request/)
+})
