@@ -5,6 +5,7 @@ import type { Solver } from './challenges/solver.ts'
 import type { AcmeClient } from './client.ts'
 import { pause } from './pace.ts'
 import { AcmeProblem, type Problem, problemType } from './problem.ts'
+import type { Diary } from './request.ts'
 import { type Authorization, type ChallengeObject, readAuthorization, readChallenge } from './types.ts'
 
 /** Seconds that a failed run may spend on telling the CA that its open authorizations are not wanted any more. */
@@ -16,6 +17,7 @@ const roundsForReasons = 3
 export interface Authorizations {
   readonly client: AcmeClient
   readonly solver: Solver
+  readonly diary: Pick<Diary, 'answering'>
   /** Of the order, in its order. */
   readonly names: readonly string[]
   readonly states: Map<string, Authorization>
@@ -37,13 +39,14 @@ const fetchState = async ({ client, states }: Authorizations, url: string): Prom
 
 /** Fetches the authorizations, presents the challenge of each pending one, and answers them all. Throws as `post`. */
 export async function answerChallenges(authorizations: Authorizations, urls: readonly string[]): Promise<void> {
-  const { client, solver } = authorizations
+  const { client, solver, diary } = authorizations
   await all(urls.map((url) => fetchState(authorizations, url)))
   // One that is valid from an earlier order needs no challenge.
   const open = [...authorizations.states]
     .filter(([, { status }]) => status !== 'valid')
     .map(([authorization, state]) => ({ authorization, name: state.name, ...challengeOf(state, solver) }))
   for (const { name, token } of open) solver.present({ name, token, keyAuthorization: client.keyAuthorization(token) })
+  if (open.length > 0) diary.answering(open.map(({ name }) => name))
   await all(
     open.map(({ authorization, name, url }) => {
       authorizations.answered.add(authorization)

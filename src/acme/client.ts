@@ -65,6 +65,17 @@ interface SignedRequest {
   readonly kid?: string | undefined
 }
 
+/** A certificate chain, and where others for the same certificate are. */
+export interface Download {
+  /** PEM blocks, leaf first. */
+  readonly chain: string[]
+  /** URLs that may be asked. */
+  readonly alternates: readonly string[]
+}
+
+/** A CA has two or three roots; nobody looks at more chains than this. */
+const mostAlternates = 10
+
 /** A CA that rejects nine nonces of ten is still got through; one that rejects all of them is left after a few seconds. */
 const mostBadNonces = 120
 /** From this one on a pause goes before each repetition. */
@@ -158,10 +169,15 @@ export class AcmeClient {
     assertGood(await this.#signed(url, { payload, refused, ...signer }))
   }
 
-  /** The certificate chain at `url` as PEM blocks, leaf first (RFC 8555 §7.4.2). Throws as `post`. */
-  async downloadChain(url: string): Promise<string[]> {
+  /** The certificate chain at `url`, and the URLs of alternate ones (RFC 8555 §7.4.2). Throws as `post`. */
+  async downloadChain(url: string): Promise<Download> {
     const headers = { Accept: 'application/pem-certificate-chain' }
-    return chainOf(await this.#signed(url, { payload: null, headers, refused: 'the download of the certificate' }))
+    const answer = await this.#signed(url, { payload: null, headers, refused: 'the download of the certificate' })
+    const alternates = answer.links
+      .filter((link) => link.relations.includes('alternate') && link.url !== url)
+      .map((link) => link.url)
+      .filter((link) => isSecure(link, this.#shared.options.plainHttp))
+    return { chain: chainOf(answer), alternates: [...new Set(alternates)].slice(0, mostAlternates) }
   }
 
   #read<T>(answer: Answer, read: Reader<T>): T {

@@ -1,16 +1,21 @@
 // The network half's front door: one certificate from the CA, or a reason why not. Loaded only when there is work to do.
-import { generateKey } from '../certificate/keys.ts'
+import { flawOfMustStaple } from '../certificate/must-staple.ts'
 import { checkSet } from '../certificate/verify.ts'
+import { NixacmeError } from '../errors.ts'
+import { chooseProfile, profileWords } from '../job/profile.ts'
 import { openAccount, reopenAccount } from './account.ts'
 import { readAccount } from './account-files.ts'
+import { preferredChain } from './chains.ts'
 import type { Solver } from './challenges/solver.ts'
 import { webrootSolver } from './challenges/webroot.ts'
 import { AcmeClient } from './client.ts'
+import { type PreparedKey, prepareKey, refuseAccountKey } from './key-source.ts'
 import { type IssuedChain, placeOrder } from './order.ts'
 import { bound } from './pace.ts'
 import { isProblem } from './problem.ts'
 import type { IssueRequest } from './request.ts'
 import { openTransport, type Transport } from './transport.ts'
+import type { Directory } from './types.ts'
 
 export interface Issued {
   /** As lego writes keys: SEC1 or PKCS#1. */
@@ -27,8 +32,9 @@ export interface Issued {
  *
  * Throws AcmeProblem (75, 76, or 69 when the CA itself is at fault), `unavailable` (69) when the CA cannot be reached,
  * answers nonsense or lets the deadline pass, `later` (75) when `signal` is aborted, `refused` (76) when the certificate is
- * not the one asked for, `write` (73) or `permission` (77) for the webroot and the account's files, `data` (65) for a
- * damaged account key, `config` (78) for the server's URL, private roots and proxy.
+ * not the one asked for, when the CA offers no profile that will do, and for the account's key as the certificate's;
+ * `write` (73) or `permission` (77) for the webroot, the account's files and a request of one's own, `data` (65) for a
+ * damaged account key, `config` (78) for the server's URL, private roots, proxy and a request of one's own.
  */
 export async function issue(req: IssueRequest): Promise<Issued | undefined> {
   const host = URL.canParse(req.directoryUrl) ? new URL(req.directoryUrl).host : req.directoryUrl
@@ -41,7 +47,8 @@ export async function issue(req: IssueRequest): Promise<Issued | undefined> {
     const client = AcmeClient.open({ directoryUrl, plainHttp, transport, userAgent, now: () => req.now(), signal })
     const solver = solverFor(req)
     solver.prepare()
-    return req.dryRun ? await rehearse(client, req) : await perform(client, solver, req)
+    const key = await prepareKey(req)
+    return req.dryRun ? await rehearse(client, req) : await perform(client, solver, key, req)
   } finally {
     end()
     transport?.close()
@@ -51,9 +58,23 @@ export async function issue(req: IssueRequest): Promise<Issued | undefined> {
 const solverFor = ({ challenge: { webroot }, groupGid, groupName, log }: IssueRequest): Solver =>
   webrootSolver({ webroot, groupGid, groupName, log })
 
-async function rehearse(client: AcmeClient, { account, plainHttp, log }: IssueRequest): Promise<undefined> {
+/** The profile to order. Throws `refused` (76) where the CA offers none that will do. */
+function profileFor({ profiles: offered }: Directory, req: IssueRequest): string | undefined {
+  const choice = chooseProfile(req, offered)
+  if (choice.kind === 'refuse')
+    throw new NixacmeError('refused', choice.reason, {
+      hints: ["set 'profile' to one of the CA's, or profilePolicy = \"preferred\" to order without one then"],
+    })
+  if (choice.reason !== '') req.log.info(profileWords(choice))
+  return choice.profile
+}
+
+async function rehearse(client: AcmeClient, req: IssueRequest): Promise<undefined> {
+  const { account, plainHttp, log } = req
   readAccount(account, plainHttp)
-  const { termsOfService } = await client.directory()
+  const directory = await client.directory()
+  const { termsOfService } = directory
+  profileFor(directory, req)
   const terms =
     termsOfService === undefined ? 'no terms of service' : `terms of service at '${termsOfService.slice(0, 200)}'`
   log.info(
@@ -61,20 +82,33 @@ async function rehearse(client: AcmeClient, { account, plainHttp, log }: IssueRe
   )
 }
 
-async function perform(client: AcmeClient, solver: Solver, req: IssueRequest): Promise<Issued> {
-  const { names, keyType, log } = req
+async function perform(client: AcmeClient, solver: Solver, key: PreparedKey, req: IssueRequest): Promise<Issued> {
+  const { names, log, diary, replaces } = req
+  // A damaged key is told before the CA is asked for anything.
+  readAccount(req.account, req.plainHttp)
+  const directory = await client.directory()
+  diary.offers(directory)
+  const profile = profileFor(directory, req)
   const accountUrl = await openAccount(client, req)
+  const accountKey = readAccount(req.account, req.plainHttp).keyPem
+  if (key.keyPem !== undefined && accountKey !== undefined) refuseAccountKey(key.keyPem, accountKey, req.key)
   log.info(`ordering a certificate for ${names.map((name) => `'${name}'`).join(', ')} from '${client.host}'`)
-  const makeRequest = async () => {
-    // Loaded while the CA validates: the X.509 library takes longer than any of our requests.
-    const { buildCsr } = await import('../certificate/csr.ts')
-    const keyPem = await generateKey(keyType)
-    return { keyPem, csr: await buildCsr(keyPem, names) }
-  }
-  const order = () => placeOrder(client, { names, solver, makeRequest, log })
+  const notAfter = req.notAfter === null ? undefined : new Date(req.now().getTime() + req.notAfter * 1000)
+  const { makeRequest } = key
+  const order = () => placeOrder(client, { names, profile, notAfter, replaces, solver, makeRequest, diary, log })
   const issued = await withKnownAccount(client, req, accountUrl, order)
-  checkSet({ key: issued.keyPem, chain: issued.chain }, names, req.now())
-  return issued
+  const check = (chain: readonly string[]) => checkIssued(issued.keyPem, chain, req)
+  return { ...issued, chain: await preferredChain(client, issued, { ...req, check }) }
+}
+
+/** Throws `refused` (76) unless the certificate is what was asked for. */
+function checkIssued(key: string, chain: readonly string[], { names, mustStaple, now }: IssueRequest): void {
+  checkSet({ key, chain }, names, now())
+  const flaw = mustStaple ? flawOfMustStaple(chain[0] ?? '') : undefined
+  if (flaw !== undefined)
+    throw new NixacmeError('refused', `the CA sent something that cannot be used: ${flaw}`, {
+      hints: ['nothing was stored and the old certificate stays; set ocspMustStaple = false where the CA has no OCSP'],
+    })
 }
 
 /** Orders; once more after a new registration when the CA does not know the stored account. */

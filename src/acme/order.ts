@@ -4,9 +4,11 @@ import type { Log } from '../log.ts'
 import { nonsense } from './answer.ts'
 import { type Authorizations, answerChallenges, leave, validationFailure } from './authorize.ts'
 import type { Solver } from './challenges/solver.ts'
-import type { AcmeClient, Reply } from './client.ts'
+import type { AcmeClient, Download, Reply } from './client.ts'
+import { newOrder, type OrderTerms } from './new-order.ts'
 import { clampPoll, pause } from './pace.ts'
 import { AcmeProblem, isProblem } from './problem.ts'
+import type { Diary } from './request.ts'
 import { type Order, type OrderStatus, readOrder } from './types.ts'
 
 /** Seconds until the first poll where the CA names none: most have decided by then. */
@@ -18,10 +20,9 @@ const mostDownloads = 6
 /** Waits from this many seconds on are worth a line. */
 const tellingWait = 10
 
-export interface OrderRequest {
-  /** A-labels, in the order of the certificate. */
-  readonly names: readonly string[]
+export interface OrderRequest extends OrderTerms {
   readonly solver: Solver
+  readonly diary: Pick<Diary, 'ordering' | 'answering'>
   /** A new key and a certificate request for it: made when the CA has accepted the order, while it validates. */
   makeRequest(): Promise<KeyAndRequest>
   readonly log: Log
@@ -33,31 +34,26 @@ export interface KeyAndRequest {
   readonly csr: Buffer
 }
 
-export interface IssuedChain {
+export interface IssuedChain extends Download {
   readonly keyPem: string
-  /** PEM blocks, leaf first. */
-  readonly chain: string[]
   readonly certUrl: string
 }
 
 /** Orders a certificate. Throws AcmeProblem when the CA refuses, else as `AcmeClient.post` and the solver do. */
 export async function placeOrder(client: AcmeClient, req: OrderRequest): Promise<IssuedChain> {
   req.log.progress('ordering')
-  const { newOrder } = await client.directory()
   const about = `the order of ${req.names.map((name) => `'${name}'`).join(', ')}`
-  const identifiers = req.names.map((value) => ({ type: 'dns', value }))
-  const placed = await client.post(newOrder, { payload: { identifiers }, refused: about, read: readOrder })
-  if (placed.location === undefined) throw nonsense(newOrder, 'an order without a Location')
-  const order = new OrderInProgress(client, placed.location, about, req)
+  const placed = await newOrder(client, req, { about, ...req })
+  const order = new OrderInProgress(client, placed.url, about, req)
   let request: Promise<KeyAndRequest> | undefined
-  await order.authorize(placed.body, () => {
+  await order.authorize(placed.order, () => {
     request = req.makeRequest()
     // Awaited when the order is ready; one that fails before must not end the process as an unhandled rejection.
     request.catch(() => undefined)
   })
   const { keyPem, csr } = await (request ?? req.makeRequest())
-  const certUrl = await order.finalize(placed.body, csr)
-  return { keyPem, chain: await download(client, certUrl), certUrl }
+  const certUrl = await order.finalize(placed.order, csr)
+  return { keyPem, ...(await download(client, certUrl)), certUrl }
 }
 
 class OrderInProgress {
@@ -77,10 +73,11 @@ class OrderInProgress {
   async authorize(order: Order, meanwhile: () => void): Promise<void> {
     // Ready at once: all authorizations are valid from an earlier order.
     if (order.status !== 'pending') return
-    const { solver, names } = this.#req
+    const { solver, names, diary } = this.#req
     const authorizations: Authorizations = {
       client: this.#client,
       solver,
+      diary,
       names,
       states: new Map(),
       answered: new Set(),
@@ -149,7 +146,7 @@ class OrderInProgress {
 
 const isDone = ({ status }: Order): boolean => status === 'valid' || status === 'invalid'
 
-async function download(client: AcmeClient, url: string): Promise<string[]> {
+async function download(client: AcmeClient, url: string): Promise<Download> {
   for (let tries = 1; ; tries++) {
     try {
       return await client.downloadChain(url)

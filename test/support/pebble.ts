@@ -33,6 +33,10 @@ export interface PebbleOptions {
   /** Seconds, 1 and 1 unless told. */
   readonly retryAfter?: { readonly authz: number; readonly order: number }
   readonly externalAccountBindingRequired?: boolean
+  /** Lifetime in seconds by name; one named default, of 90 days, unless told. */
+  readonly profiles?: Readonly<Record<string, number>>
+  /** Named in certificates; none unless told. */
+  readonly ocspResponderUrl?: string
   /** Further environment, e.g. PEBBLE_VA_ALWAYS_VALID. */
   readonly env?: Readonly<Record<string, string>>
 }
@@ -44,8 +48,8 @@ export interface Pebble {
   readonly tlsRoot: string
   /** Where Pebble looks for http-01 answers, whatever the name: serve the webroot here. */
   readonly httpPort: number
-  /** The root that issued certificates lead to, as PEM. */
-  issuerRoot(): Promise<string>
+  /** The root that issued certificates lead to, as PEM; further ones where PEBBLE_ALTERNATE_ROOTS asks for them. */
+  issuerRoot(alternate?: number): Promise<string>
   /** All that Pebble has written. */
   log(): string
   /** How many requests Pebble has logged that begin so, e.g. `POST /sign-me-up`. Its log comes a little later than its answers. */
@@ -85,12 +89,17 @@ export async function startPebble(options: PebbleOptions = {}): Promise<Pebble> 
     privateKey: join(dir, 'key.pem'),
     httpPort,
     tlsPort,
-    ocspResponderURL: '',
+    ocspResponderURL: options.ocspResponderUrl ?? '',
     externalAccountBindingRequired: options.externalAccountBindingRequired ?? false,
     domainBlocklist: options.domainBlocklist ?? ['blocked-domain.example'],
     retryAfter: options.retryAfter ?? { authz: 1, order: 1 },
     keyAlgorithm: 'ecdsa',
-    profiles: { default: { description: 'the usual', validityPeriod: 7776000 } },
+    profiles: Object.fromEntries(
+      Object.entries(options.profiles ?? { default: 7776000 }).map(([name, validityPeriod]) => [
+        name,
+        { description: `the profile ${name}`, validityPeriod },
+      ]),
+    ),
   }
   writeFileSync(join(dir, 'config.json'), JSON.stringify({ pebble: config }))
   const env = {
@@ -139,7 +148,7 @@ export async function startPebble(options: PebbleOptions = {}): Promise<Pebble> 
     port: Number(port),
     tlsRoot,
     httpPort: Number(httpPort),
-    issuerRoot: () => get(`https://localhost:${management}/roots/0`, tlsRoot),
+    issuerRoot: (alternate = 0) => get(`https://localhost:${management}/roots/${alternate}`, tlsRoot),
     log: () => written,
     count,
     async logged(request, times) {
@@ -220,7 +229,12 @@ export interface WebServer {
 }
 
 /** A web server for the files below `root` on a port of 127.0.0.1; `onRequest` sees each path before it is answered. */
-export async function serve(root: string, port: number, onRequest?: (path: string) => void): Promise<WebServer> {
+export async function serve(
+  root: string,
+  port: number,
+  onRequest?: (path: string) => void,
+  address = '127.0.0.1',
+): Promise<WebServer> {
   const requests: string[] = []
   const server = http.createServer((request, response) => {
     const path = new URL(request.url ?? '/', 'http://localhost').pathname
@@ -230,7 +244,7 @@ export async function serve(root: string, port: number, onRequest?: (path: strin
     if (existsSync(file)) response.end(readFileSync(file))
     else response.writeHead(404).end()
   })
-  await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve))
+  await new Promise<void>((resolve) => server.listen(port, address, resolve))
   return {
     requests,
     async stop() {

@@ -1,0 +1,197 @@
+// What a new order asks for, and what it does without when the CA refuses: at a CA that does what the test tells it.
+import assert from 'node:assert/strict'
+import test, { type TestContext } from 'node:test'
+import { issue } from '../../src/acme/issue.ts'
+import type { Diary, IssueRequest } from '../../src/acme/request.ts'
+import { at, type Behaviour, directory, problem, type Reply, startFakeCa } from './fake-ca.ts'
+import { bench, failureOf } from './request.ts'
+
+const replaces = 'aYhba4dGQEHhs3uEe6CuLN4ByNQ.AIdlQyE'
+const now = () => new Date('2026-11-22T10:00:00.500Z')
+
+interface Meta {
+  readonly renewalInfo?: boolean
+  readonly profiles?: object
+}
+
+const withMeta = ({ renewalInfo = true, profiles }: Meta): Behaviour =>
+  at('/dir', (call) => ({
+    body: {
+      ...directory(call),
+      ...(renewalInfo && { renewalInfo: call.url('/renewal-info') }),
+      ...(profiles && { meta: { profiles } }),
+    },
+  }))
+
+interface Scene {
+  readonly changes?: Partial<IssueRequest>
+  readonly meta?: Meta
+  /** What the CA says to the first orders; it takes the one after them. */
+  readonly refusals?: readonly Reply[]
+}
+
+/** Runs an order as far as this CA goes. */
+async function order(t: TestContext, { changes = {}, meta = {}, refusals = [] }: Scene) {
+  const ca = await startFakeCa(t, (call) => {
+    if (call.path === '/order') return refusals[call.count - 1]
+    return withMeta(meta)(call)
+  })
+  const b = bench(t, ca.directoryUrl, { now, ...changes })
+  const failure = await failureOf(issue(b.req))
+  const payloads = ca.calls.flatMap(({ path, payload }) => (path === '/order' ? [payload as object] : []))
+  const isTaken = ca.calls.some(({ path }) => path === '/finalize')
+  return { payloads, isTaken, failure, lines: b.log.lines }
+}
+
+const names = (...values: string[]) => ({ identifiers: values.map((value) => ({ type: 'dns', value })) })
+const both = names('a.example', 'b.example')
+
+test('names and addresses are typed, addresses in the one form of RFC 5952', async (t) => {
+  const { payloads } = await order(t, { changes: { names: ['a.example', '192.0.2.7', '2001:db8::1'] } })
+  const identifiers = [
+    { type: 'dns', value: 'a.example' },
+    { type: 'ip', value: '192.0.2.7' },
+    { type: 'ip', value: '2001:db8::1' },
+  ]
+  assert.deepEqual(payloads, [{ identifiers }])
+})
+
+test('an end is asked for by the second, counted from now', async (t) => {
+  const { payloads } = await order(t, { changes: { notAfter: 86_400 } })
+  assert.deepEqual(payloads, [{ ...both, notAfter: '2026-11-23T10:00:00Z' }])
+})
+
+test("'replaces' is sent where the CA has renewal information, and only there", async (t) => {
+  const there = await order(t, { changes: { replaces } })
+  assert.deepEqual(there.payloads, [{ ...both, replaces }])
+  const absent = await order(t, { changes: { replaces }, meta: { renewalInfo: false } })
+  assert.deepEqual(absent.payloads, [both])
+})
+
+const refusals: readonly [string, Reply][] = [
+  ['409 alreadyReplaced', { ...problem('alreadyReplaced', 'it has a replacement'), status: 409 }],
+  ['403 unauthorized', problem('unauthorized', 'the account did not request it')],
+  ['404 malformed', { ...problem('malformed', 'no such certificate'), status: 404 }],
+  ['400 malformed', { ...problem('malformed', 'no identifier is shared'), status: 400 }],
+]
+
+for (const [name, refusal] of refusals)
+  test(`${name} to an order with 'replaces': ordered once more without, with a line`, async (t) => {
+    const { payloads, isTaken, lines } = await order(t, { changes: { replaces }, refusals: [refusal] })
+    assert.deepEqual(payloads, [{ ...both, replaces }, both])
+    assert.ok(isTaken)
+    assert.equal(lines.filter((line) => /^info: .*ordering without 'replaces'$/.test(line)).length, 1)
+  })
+
+test('a refusal that stays is told, after one order more', async (t) => {
+  const no = problem('rejectedIdentifier', 'not this one')
+  const { payloads, failure } = await order(t, { changes: { replaces }, refusals: [no, no, no] })
+  assert.equal(payloads.length, 2)
+  assert.equal(failure.exitStatus, 76)
+  assert.match(failure.message, /rejectedIdentifier: not this one/)
+})
+
+test('a 500 over a certificate that the CA does not know any more: repeated as any, then ordered without', async (t) => {
+  const stumble = { ...problem('serverInternal', 'no order for the given certificate'), status: 500 }
+  const { payloads, isTaken } = await order(t, { changes: { replaces }, refusals: Array(4).fill(stumble) })
+  assert.deepEqual(payloads, [...Array(4).fill({ ...both, replaces }), both])
+  assert.ok(isTaken)
+})
+
+for (const [name, refusal, status] of [
+  ['a rate limit', { ...problem('rateLimited', 'too many'), status: 429 }, 75],
+  ['a rate limit in a 403', problem('rateLimited', 'too many'), 75],
+  ['a 500', { ...problem('serverInternal', 'broken'), status: 500, headers: { 'retry-after': '600' } }, 69],
+] as const)
+  test(`${name} is not due to 'replaces': told, not repeated`, async (t) => {
+    const { payloads, failure } = await order(t, { changes: { replaces }, refusals: [refusal, refusal] })
+    assert.equal(payloads.length, 1)
+    assert.equal(failure.exitStatus, status)
+  })
+
+test("a CA without 'notAfter': ordered without, with a warning; 'replaces' stays", async (t) => {
+  const refused = { ...problem('malformed', 'NotBefore and NotAfter are not supported'), status: 400 }
+  const { payloads, isTaken, lines } = await order(t, {
+    changes: { replaces, notAfter: 60 },
+    refusals: [refused],
+  })
+  assert.deepEqual(payloads, [
+    { ...both, notAfter: '2026-11-22T10:01:00Z', replaces },
+    { ...both, replaces },
+  ])
+  assert.ok(isTaken)
+  assert.equal(lines.filter((line) => /^warning: .*ordering without 'notAfter'/.test(line)).length, 1)
+})
+
+test('a refusal of a name does not cost the end that was asked for', async (t) => {
+  const { payloads } = await order(t, {
+    changes: { notAfter: 60 },
+    refusals: [problem('rejectedIdentifier', 'not this one')],
+  })
+  assert.equal(payloads.length, 1)
+})
+
+test('the first profile that the CA offers is ordered, and the CA is asked for no other', async (t) => {
+  const meta = { profiles: { classic: '', tlsserver: '', shortlived: '' } }
+  const { payloads } = await order(t, { changes: { profiles: ['gone', 'tlsserver', 'classic'] }, meta })
+  assert.deepEqual(payloads, [{ ...both, profile: 'tlsserver' }])
+})
+
+test('a profile that the CA then refuses is told: another one would be another certificate', async (t) => {
+  const refused = { ...problem('invalidProfile', 'not for you'), status: 400 }
+  const meta = { profiles: { classic: '', tlsserver: '' } }
+  const { payloads, failure } = await order(t, {
+    changes: { profiles: ['tlsserver', 'classic'] },
+    meta,
+    refusals: [refused],
+  })
+  assert.equal(payloads.length, 1)
+  assert.match(failure.message, /invalidProfile: not for you/)
+})
+
+for (const dryRun of [false, true])
+  test(`no profile that will do: refused before anything is made at the CA${dryRun ? ', dry run' : ''}`, async (t) => {
+    const ca = await startFakeCa(t, withMeta({ profiles: { classic: '' } }))
+    const e = await failureOf(issue(bench(t, ca.directoryUrl, { profiles: ['tlsserver'], dryRun }).req))
+    assert.equal(e.exitStatus, 76)
+    assert.match(e.message, /^the CA offers no profile 'tlsserver', only 'classic'$/)
+    assert.deepEqual(ca.log(), ['GET /dir'])
+  })
+
+test('what is remembered: the offer, each order before it is sent, the names before they are answered', async (t) => {
+  const told: string[] = []
+  const diary: Diary = {
+    offers: ({ profiles }) => told.push(`offers ${profiles}`),
+    ordering: () => told.push('ordering'),
+    answering: (which) => told.push(`answering ${which}`),
+  }
+  const meta = withMeta({ profiles: { classic: '' } })
+  const ca = await startFakeCa(t, (call) => {
+    if (call.method === 'POST' && /order$|challenge/.test(call.path)) told.push(call.path)
+    return call.path === '/order' && call.count === 1 ? problem('unauthorized', 'not yours') : meta(call)
+  })
+  await failureOf(issue(bench(t, ca.directoryUrl, { diary, replaces }).req))
+  const challenges = told.splice(6)
+  assert.deepEqual(told, [
+    'offers classic',
+    'ordering',
+    '/order',
+    'ordering',
+    '/order',
+    'answering a.example,b.example',
+  ])
+  assert.deepEqual(challenges.sort(), ['/challenge/0', '/challenge/1'])
+})
+
+test('valid authorizations need no answer: none is remembered', async (t) => {
+  const answered: string[] = []
+  const diary: Diary = { offers() {}, ordering() {}, answering: (which) => answered.push(...which) }
+  const ca = await startFakeCa(
+    t,
+    at('/authz/0', (call) => ({
+      body: { status: 'valid', identifier: { type: 'dns', value: 'a.example' }, challenges: [], url: call.url('/') },
+    })),
+  )
+  await failureOf(issue(bench(t, ca.directoryUrl, { diary }).req))
+  assert.deepEqual(answered, ['b.example'])
+})
