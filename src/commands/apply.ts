@@ -200,7 +200,7 @@ async function write(plan: Plan, activation: Activation | undefined, context: Co
   if (jobs.length > 0) await makeFolders(activation)
   // Files of another owner can be mended by root alone; the unit has no such right.
   const isHere = activation.image === undefined && jobs.length > 0
-  const status = isHere ? await fixPermissions(context) : 0
+  const status = isHere ? await fixPermissions(context, { jobs, faults: new Map() }) : 0
   await activate(activation)
   dropUnfinished(root)
   return status

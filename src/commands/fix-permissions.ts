@@ -10,7 +10,7 @@ import { holdRoot, type Inode, letGo } from '../renewal/inode.ts'
 import { Findings, mend, mendBelow, mendFolder, type Rule, type Walker } from '../renewal/ownership.ts'
 import { groupId, systemUser } from '../system-users.ts'
 import { interruptedError } from '../wait.ts'
-import { type Context, findJobs, sayFaults } from './context.ts'
+import { type Context, type Found, findJobs, sayFaults } from './context.ts'
 import { acmeUser, findAcmeUser, noSuchGroup, ownerFinder } from './owner.ts'
 
 /** Whose the files are to be: group undefined, as it is. */
@@ -20,12 +20,13 @@ interface Owner {
 }
 
 /**
- * The command. Gives the status of the first job that cannot be read, or certificate whose files cannot be mended; what
- * the system refuses is a warning. Throws `later` (75) when a signal comes, `config` (78) when there is no user acme.
+ * The command; `apply` hands over the jobs that it has just written. Gives the status of the first job that cannot be
+ * read, or certificate whose files cannot be mended; what the system refuses is a warning. Throws `later` (75) when a
+ * signal comes, `config` (78) when there is no user acme.
  */
-export async function fixPermissions(context: Context): Promise<number> {
+export async function fixPermissions(context: Context, jobs?: Found): Promise<number> {
   const { host, roots } = context
-  const found = await findJobs(context, 'all')
+  const found = jobs ?? (await findJobs(context, 'all'))
   let status = sayFaults(found, context)
   const [first] = found.jobs
   if (!first) return status
