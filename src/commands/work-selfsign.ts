@@ -1,7 +1,7 @@
 // The work of `selfsign` and `selfsign-ca`, as the user whose files they make.
 import type { Job } from '../job/job.ts'
 import { ensureLocalCa } from '../renewal/local-ca-files.ts'
-import { ensurePreliminary } from '../renewal/preliminary.ts'
+import { ensurePreliminary, issuingInstant } from '../renewal/preliminary.ts'
 import { groupId } from '../system-users.ts'
 import type { Context } from './context.ts'
 import { acmeUser, ownerFinder, ownerOf } from './owner.ts'
@@ -25,7 +25,6 @@ export async function makeSelfsigned(jobs: readonly Job[], context: Context): Pr
 /** Makes the local CA if it is missing. */
 export async function makeSelfsignedCa(context: Context): Promise<number> {
   const { host, log, roots } = context
-  const now = new Date(Math.max(host.now().getTime(), host.builtAt.getTime()))
-  await ensureLocalCa({ roots, host, log, gid: await caGroup(context), now })
+  await ensureLocalCa({ roots, host, log, gid: await caGroup(context), now: issuingInstant(host) })
   return 0
 }

@@ -116,7 +116,8 @@ export async function ensurePreliminary(job: Job, tools: PreliminaryTools): Prom
 }
 
 /** A clock from before this program was built is wrong: a certificate of 1970 would be expired once it is set. */
-const instant = ({ host }: PreliminaryTools): Date => new Date(Math.max(host.now().getTime(), host.builtAt.getTime()))
+export const issuingInstant = ({ now, builtAt }: Pick<Host, 'now' | 'builtAt'>): Date =>
+  new Date(Math.max(now().getTime(), builtAt.getTime()))
 
 function look(job: Job, paths: CertPaths, tools: PreliminaryTools): Verdict {
   const installed = readInstalled(paths.out)
@@ -127,7 +128,7 @@ function look(job: Job, paths: CertPaths, tools: PreliminaryTools): Verdict {
     candidate: readState(paths).candidate,
     names: job.names,
     isOfPresentCa: mayBeOurs && ca !== undefined && isIssuedBy(installed.leaf, ca),
-    now: instant(tools),
+    now: issuingInstant(tools.host),
   })
 }
 
@@ -140,7 +141,7 @@ function isToBeMade({ kind, reason }: Verdict, { cert }: Job, log: Log): boolean
 
 async function make(job: Job, paths: CertPaths, tools: PreliminaryTools, { reason }: Verdict): Promise<void> {
   const { roots, host, gid, caGid } = tools
-  const now = instant(tools)
+  const now = issuingInstant(host)
   const log = tools.log.about(job.cert)
   const ca = await ensureLocalCa({ roots, host, log, gid: caGid, now })
   const { issuePreliminary } = await import('../certificate/local-ca.ts')
