@@ -1,44 +1,14 @@
 // Root starts it, user acme does the work, root runs the hook: owners and modes of every file (contract 1.6), what the
 // child may know, and the ways in which a machine has no such user.
 import assert from 'node:assert/strict'
-import {
-  chmodSync,
-  chownSync,
-  existsSync,
-  lstatSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  readlinkSync,
-} from 'node:fs'
+import { chmodSync, chownSync, existsSync, lstatSync, mkdirSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { needs } from '../support/needs.ts'
 import { nobody } from '../support/other-user.ts'
-import { treeOf } from '../support/tree.ts'
 import { cert, errorsIn } from '../support/world.ts'
 import { acme, type Machine, makeMachine, web } from './machine.ts'
-
-const owners: Record<number, string> = { 0: 'root', [acme.uid]: 'acme', [web.gid]: 'web' }
-const named = (id: number): string => owners[id] ?? String(id)
-
-/** `path mode owner:group` of all that is below `root`; hashes and ports are given as letters. */
-function ownersBelow(root: string, { world }: Machine): string[] {
-  const { account, certDir } = world.job().servers[0].hashes
-  const port = new URL(world.ca.directoryUrl).port
-  const line = (name: string) => {
-    const path = join(root, name)
-    const s = lstatSync(path)
-    const what = s.isSymbolicLink() ? `-> ${readlinkSync(path)}` : (s.mode & 0o7777).toString(8)
-    return `${name} ${what} ${named(s.uid)}:${named(s.gid)}`
-      .replaceAll(account, 'ACCOUNT')
-      .replaceAll(certDir, 'CERTDIR')
-      .replaceAll(`127.0.0.1_${port}`, 'CA')
-      .replaceAll(/\d{4}-\d\d-\d\d-[0-9a-f]{16}/g, 'GENERATION')
-  }
-  const [, ...below] = treeOf([root]).keys()
-  return below.map((path) => line(path.slice(root.length + 1)))
-}
+import { installed, ownersOf, stateOf } from './owners.ts'
 
 /** The whole state after a first run for a certificate of group web. */
 const wholeState = [
@@ -57,20 +27,7 @@ const wholeState = [
   '.lego/example.com/CERTDIR/example.com.issuer.crt 640 acme:web',
   '.lego/example.com/CERTDIR/example.com.json 640 acme:web',
   '.lego/example.com/CERTDIR/example.com.key 640 acme:web',
-  'example.com 750 acme:web',
-  'example.com/.generations 750 acme:web',
-  'example.com/.generations/GENERATION 750 acme:web',
-  'example.com/.generations/GENERATION/cert.pem -> fullchain.pem acme:acme',
-  'example.com/.generations/GENERATION/chain.pem 640 acme:web',
-  'example.com/.generations/GENERATION/full.pem 640 acme:web',
-  'example.com/.generations/GENERATION/fullchain.pem 640 acme:web',
-  'example.com/.generations/GENERATION/key.pem 640 acme:web',
-  'example.com/cert.pem -> current/cert.pem acme:acme',
-  'example.com/chain.pem -> current/chain.pem acme:acme',
-  'example.com/current -> .generations/GENERATION acme:acme',
-  'example.com/full.pem -> current/full.pem acme:acme',
-  'example.com/fullchain.pem -> current/fullchain.pem acme:acme',
-  'example.com/key.pem -> current/key.pem acme:acme',
+  ...installed('-> fullchain.pem acme:acme'),
 ]
 
 /** A hook that tells who and where it is; root's own folder takes its words. */
@@ -94,7 +51,7 @@ for (const umask of ['0022', '0077', '0000'])
     const command = ['sh', '-c', `umask ${umask}; exec "$@"`, 'sh', process.execPath, program, 'renew', cert]
     const { status, stdout, stderr } = await machine.run(command, { env: world.env })
     assert.deepEqual([status, stdout], [0, ''], stderr)
-    assert.deepEqual(ownersBelow(world.roots.state, machine), wholeState)
+    assert.deepEqual(stateOf(machine), wholeState)
     const { mode, uid } = lstatSync(world.roots.state)
     assert.deepEqual([mode & 0o777, uid], [0o755, 0])
     const runtime = lstatSync(world.roots.runtime)
@@ -102,7 +59,7 @@ for (const umask of ['0022', '0077', '0000'])
     const out = join(world.roots.state, cert)
     assert.equal(hookOf(machine), `root\n${out}\ncert.pem\nchain.pem\ncurrent\nfull.pem\nfullchain.pem\nkey.pem\n`)
     const challenges = lstatSync(join(world.webroot, '.well-known', 'acme-challenge'))
-    assert.deepEqual([challenges.mode & 0o777, named(challenges.uid), named(challenges.gid)], [0o755, 'acme', 'web'])
+    assert.deepEqual([challenges.mode & 0o777, ownersOf(challenges)], [0o755, 'acme:web'])
   })
 
 test('plan before, skip after: root sees the same as acme', async (t) => {

@@ -1,7 +1,8 @@
 // A state as contract 1.6 wants it, for a certificate of group web, and how it looks to `ls`.
 import * as fs from 'node:fs'
 import { dirname, join } from 'node:path'
-import { acme, cert, web } from './hostile.ts'
+import { cert } from './hostile.ts'
+import { ownersOf } from './owners.ts'
 
 const certDir = `.lego/${cert}/549839e4ae8616de7ad5`
 const account = '.lego/accounts/1ccf607d9aa280e9af00'
@@ -45,9 +46,6 @@ const links = {
   [`${cert}/key.pem`]: 'current/key.pem',
 }
 
-const owners: Record<number, string> = { 0: 'root', [acme.uid]: 'acme', [web.gid]: 'web' }
-const named = (id: number): string => owners[id] ?? String(id)
-
 /**
  * Makes the layout below `state`, all of it root's, with modes that let in too many or too few; those of the shared folders
  * too, unless `areSharedRight`: without root's rights nobody can mend root's.
@@ -72,7 +70,7 @@ export const looks = (state: string): Record<string, string> =>
   Object.fromEntries(
     Object.keys(layout).map((path) => {
       const s = fs.lstatSync(join(state, path))
-      return [path, `${(s.mode & 0o7777).toString(8)} ${named(s.uid)}:${named(s.gid)}`]
+      return [path, `${(s.mode & 0o7777).toString(8)} ${ownersOf(s)}`]
     }),
   )
 

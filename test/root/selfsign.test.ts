@@ -1,26 +1,12 @@
 // selfsign started by root: user acme does the work, root runs the hook; and as the unit starts it, as user acme.
 import assert from 'node:assert/strict'
-import { chownSync, existsSync, lstatSync, mkdirSync, readFileSync, readlinkSync } from 'node:fs'
+import { chownSync, existsSync, mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { needs } from '../support/needs.ts'
-import { treeOf } from '../support/tree.ts'
 import { cert, errorsIn } from '../support/world.ts'
-import { acme, type Machine, makeMachine, web } from './machine.ts'
-
-const owners: Record<number, string> = { 0: 'root', [acme.uid]: 'acme', [web.gid]: 'web' }
-const named = (id: number): string => owners[id] ?? String(id)
-
-/** `path mode owner:group` of all that is below the state root. */
-function ownersIn({ world: { roots } }: Machine): string[] {
-  const [, ...below] = treeOf([roots.state]).keys()
-  return below.map((path) => {
-    const s = lstatSync(path)
-    const what = s.isSymbolicLink() ? `-> ${readlinkSync(path)}` : (s.mode & 0o7777).toString(8)
-    const name = path.slice(roots.state.length + 1)
-    return `${name} ${what} ${named(s.uid)}:${named(s.gid)}`.replaceAll(/\d{4}-\d\d-\d\d-[0-9a-f]{16}/g, 'GENERATION')
-  })
-}
+import { acme, type Machine, makeMachine } from './machine.ts'
+import { installed, stateOf } from './owners.ts'
 
 const wholeState = [
   '.lego 755 root:root',
@@ -28,20 +14,7 @@ const wholeState = [
   '.minica 750 acme:acme',
   '.minica/cert.pem 600 acme:acme',
   '.minica/key.pem 600 acme:acme',
-  'example.com 750 acme:web',
-  'example.com/.generations 750 acme:web',
-  'example.com/.generations/GENERATION 750 acme:web',
-  'example.com/.generations/GENERATION/cert.pem 640 acme:web',
-  'example.com/.generations/GENERATION/chain.pem 640 acme:web',
-  'example.com/.generations/GENERATION/full.pem 640 acme:web',
-  'example.com/.generations/GENERATION/fullchain.pem 640 acme:web',
-  'example.com/.generations/GENERATION/key.pem 640 acme:web',
-  'example.com/cert.pem -> current/cert.pem acme:acme',
-  'example.com/chain.pem -> current/chain.pem acme:acme',
-  'example.com/current -> .generations/GENERATION acme:acme',
-  'example.com/full.pem -> current/full.pem acme:acme',
-  'example.com/fullchain.pem -> current/fullchain.pem acme:acme',
-  'example.com/key.pem -> current/key.pem acme:acme',
+  ...installed('640 acme:web'),
 ]
 
 async function machineWithHook(t: TestContext, group: string): Promise<Machine> {
@@ -63,7 +36,7 @@ for (const umask of ['0022', '0077'])
       const { status, stdout, stderr } = await machine.run(command, { env: world.env })
       assert.deepEqual([status, stdout], [0, ''], stderr)
       assert.match(stderr, said)
-      assert.deepEqual(ownersIn(machine), wholeState)
+      assert.deepEqual(stateOf(machine), wholeState)
       assert.equal(hookOf(machine), 'root\nselfsigned\n')
     }
   })
@@ -74,7 +47,7 @@ test('selfsign-ca by root: the CA is that of user acme', async (t) => {
   const { status, stdout, stderr } = await machine.nixacme(['selfsign-ca'])
   assert.deepEqual([status, stdout], [0, ''], stderr)
   const ca = wholeState.filter((line) => line.startsWith('.minica'))
-  assert.deepEqual(ownersIn(machine), ca)
+  assert.deepEqual(stateOf(machine), ca)
   const key = readFileSync(join(machine.world.roots.state, '.minica', 'key.pem'), 'utf8')
   assert.equal((await machine.nixacme(['selfsign', cert])).status, 0)
   assert.equal(readFileSync(join(machine.world.roots.state, '.minica', 'key.pem'), 'utf8'), key)
