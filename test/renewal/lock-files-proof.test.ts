@@ -1,16 +1,15 @@
 // The number of slots is lowered and raised again while jobs of the old configuration hold theirs, with real processes:
 // one slot never has two holders, so the slots that both configurations know never carry more than there are of them.
 import assert from 'node:assert/strict'
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, unlinkSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { readdirSync, unlinkSync } from 'node:fs'
 import { join } from 'node:path'
-import { after, before, test } from 'node:test'
+import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Roots, slotPath } from '../../src/job/paths.ts'
 import { arrangeLockFiles } from '../../src/renewal/lock-files.ts'
 import { makeJob } from './support/lock-job.ts'
 import { groupBy, overlap, readIntervals } from './support/lock-meter.ts'
-import { bundleWorker, Pool } from './support/lock-pool.ts'
+import { Workshop } from './support/lock-pool.ts'
 
 /** maxConcurrentRenewals, one after the other, with the home slots of the jobs that start then. */
 const switches = {
@@ -31,23 +30,15 @@ const crew = 6
 const rounds = 25
 const holdMs = 40
 
-let dir = ''
-let workerPath = ''
-before(async () => {
-  dir = mkdtempSync(join(tmpdir(), 'nixacme-locks-'))
-  workerPath = await bundleWorker(dir)
-})
-after(() => rmSync(dir, { recursive: true, force: true }))
+const workshop = new Workshop()
 
 type Arrange = (roots: Roots, slots: number) => unknown
 
 /** Plays a switch; each job has a certificate of its own, and another name in each round. Gives what was held when. */
 async function play(name: string, steps: Switch, count: number, arrange: Arrange) {
-  const root = join(dir, name)
-  const roots = { state: join(root, 'state'), runtime: join(root, 'run'), jobs: join(root, 'jobs') }
-  mkdirSync(roots.runtime, { recursive: true })
-  const events = join(root, 'events')
-  const pool = new Pool(workerPath, crew)
+  const roots = workshop.rootsIn(name)
+  const events = join(workshop.dir, `${name}.events`)
+  const pool = workshop.pool(crew)
   try {
     for (let round = 0; round < count; round++) {
       const workers = [...(await pool.muster())]

@@ -1,17 +1,16 @@
 // The promise of maxConcurrentRenewals with real processes: over hundreds of random schedules, with SIGKILLs of those who
 // wait and of those who hold, never more than N at once, everybody who lives gets a turn, and no lock outlives its holder.
 import assert from 'node:assert/strict'
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { after, before, test } from 'node:test'
+import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { pathsOf } from '../../src/job/job.ts'
 import { type Roots, slotPath } from '../../src/job/paths.ts'
 import { type Held, tryFolder, trySlot } from '../../src/renewal/lock.ts'
 import { makeJob } from './support/lock-job.ts'
 import { groupBy, type Interval, overlap, readIntervals } from './support/lock-meter.ts'
-import { bundleWorker, type Ended, Pool, Worker } from './support/lock-pool.ts'
+import { type Ended, type Pool, Worker, Workshop } from './support/lock-pool.ts'
 import { randomFrom, randomSchedule, type Schedule } from './support/lock-schedule.ts'
 
 const schedules = 240
@@ -19,19 +18,7 @@ const schedules = 240
 const lanes = 3
 const crew = 5
 
-let dir = ''
-let workerPath = ''
-before(async () => {
-  dir = mkdtempSync(join(tmpdir(), 'nixacme-locks-'))
-  workerPath = await bundleWorker(dir)
-})
-after(() => rmSync(dir, { recursive: true, force: true }))
-
-function rootsIn(name: string): Roots {
-  const root = join(dir, name)
-  mkdirSync(join(root, 'run'), { recursive: true })
-  return { state: join(root, 'state'), runtime: join(root, 'run'), jobs: join(root, 'jobs') }
-}
+const workshop = new Workshop()
 
 const jobOf = ({ slots, policy }: Schedule, cert: string, home: number | null) =>
   makeJob({ name: cert, lockTimeout: 60 }, { home, slots, policy })
@@ -105,9 +92,9 @@ test(`${schedules} random schedules with SIGKILLs: never more than N at once, a 
   let fullest = 0
   const lane = async (number: number) => {
     const random = randomFrom(seed + number)
-    const pool = new Pool(workerPath, crew)
-    const roots = rootsIn(`lane${number}`)
-    const events = join(dir, `lane${number}.events`)
+    const pool = workshop.pool(crew)
+    const roots = workshop.rootsIn(`lane${number}`)
+    const events = join(workshop.dir, `lane${number}.events`)
     const deaths = new Map<string, bigint>()
     const played: Schedule[] = []
     try {
@@ -143,9 +130,9 @@ test(`${schedules} random schedules with SIGKILLs: never more than N at once, a 
 test('the meter sees what no lock prevents: with lock files of their own, more than one at once', {
   timeout: 60_000,
 }, async () => {
-  const pool = new Pool(workerPath, crew)
-  const roots = rootsIn('control')
-  const events = join(dir, 'control.events')
+  const pool = workshop.pool(crew)
+  const roots = workshop.rootsIn('control')
+  const events = join(workshop.dir, 'control.events')
   const part = { home: 1, delayMs: 0, holdMs: 150, accountMs: undefined, kill: undefined }
   const parts = Array.from({ length: crew }, (_, i) => ({ cert: `c${i}.example`, ...part }))
   const schedule: Schedule = { slots: 1, policy: 'home', parts }
@@ -162,20 +149,26 @@ test('the meter sees what no lock prevents: with lock files of their own, more t
 test('SIGTERM ends the wait for a slot within 100 ms of what ending a bare Node process takes', {
   timeout: 60_000,
 }, async (t) => {
-  const roots = rootsIn('sigterm')
+  const roots = workshop.rootsIn('sigterm')
   const schedule: Schedule = { slots: 1, policy: 'home', parts: [] }
   const tries = 7
   /** A worker that has an order for the slot, once it says `word` of it. */
   const atWork = async (cert: string, word: 'waiting' | 'holding') => {
-    const worker = new Worker(workerPath)
+    const worker = new Worker(workshop.workerPath)
     t.after(() => worker.dismiss())
     await worker.ready
     const times = { delayMs: 0, holdMs: 60_000, accountMs: undefined }
-    const order = { round: 0, job: jobOf(schedule, cert, 1), roots, events: join(dir, 'sigterm.events'), ...times }
+    const order = {
+      round: 0,
+      job: jobOf(schedule, cert, 1),
+      roots,
+      events: join(workshop.dir, 'sigterm.events'),
+      ...times,
+    }
     await new Promise<void>((resolve) => worker.order(order, ({ said }) => said === word && resolve()))
     return worker
   }
-  const barePath = join(dir, 'bare.mjs')
+  const barePath = join(workshop.dir, 'bare.mjs')
   const bareScript = `process.once('SIGTERM', () => process.exit(75)).stdin.resume(); console.log('{"said":"ready"}')`
   writeFileSync(barePath, bareScript)
   const bare = async () => {

@@ -1,14 +1,17 @@
 // Worker processes for the proof of the locks: bundled once, started ahead, killed when a schedule says so.
 import { type ChildProcess, spawn } from 'node:child_process'
-import { symlinkSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
+import { after, before } from 'node:test'
 import { build } from 'esbuild'
+import type { Roots } from '../../../src/job/paths.ts'
 import { repository } from '../../support/process.ts'
 import type { Assignment, Word } from './lock-worker.ts'
 
 /** Bundles the worker into `dir`: a start costs no more than Node's own. Returns its path. */
-export async function bundleWorker(dir: string): Promise<string> {
+async function bundleWorker(dir: string): Promise<string> {
   const outfile = join(dir, 'worker.mjs')
   await build({
     absWorkingDir: repository,
@@ -24,6 +27,33 @@ export async function bundleWorker(dir: string): Promise<string> {
   // fs-ext is looked for from the bundle's own place.
   symlinkSync(join(repository, 'node_modules'), join(dir, 'node_modules'))
   return outfile
+}
+
+/** A folder for the tests of a file, and in it the worker; both are there once the tests run. */
+export class Workshop {
+  dir = ''
+  workerPath = ''
+
+  constructor() {
+    before(async () => {
+      this.dir = mkdtempSync(join(tmpdir(), 'nixacme-locks-'))
+      this.workerPath = await bundleWorker(this.dir)
+    })
+    after(() => rmSync(this.dir, { recursive: true, force: true }))
+  }
+
+  /** Roots in a folder of this name; that of the lock files is there. */
+  rootsIn(name: string): Roots {
+    const root = join(this.dir, name)
+    const runtime = join(root, 'run')
+    mkdirSync(runtime, { recursive: true })
+    return { state: join(root, 'state'), runtime, jobs: join(root, 'jobs') }
+  }
+
+  /** So many workers. */
+  pool(size: number): Pool {
+    return new Pool(this.workerPath, size)
+  }
 }
 
 /** When to kill a worker: as soon as it waits or holds, or so many milliseconds after its order. */
