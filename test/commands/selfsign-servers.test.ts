@@ -6,33 +6,19 @@ import { type TestContext, test } from 'node:test'
 import type { Part } from '../parts/find.mjs'
 import { makeStart, type Start } from '../renewal/support/preliminary.ts'
 import { needs } from '../support/needs.ts'
+import { nginxCommand } from '../support/nginx.ts'
 import { freePort } from '../support/pebble.ts'
 import { type Running, run, start as startProgram, temporaryDir } from '../support/process.ts'
 
 const isRoot = process.geteuid?.() === 0
 const env = { PATH: `${process.env['PATH']}:/usr/sbin:/sbin` }
 
-const nginxConfig = (dir: string, out: string, port: number): string => `
-daemon off;
-pid ${dir}/nginx.pid;
-error_log ${dir}/error.log;
-${isRoot ? 'user root;' : ''}
-events { worker_connections 64; }
-http {
-  access_log off;
-  client_body_temp_path ${dir}/body;
-  proxy_temp_path ${dir}/proxy;
-  fastcgi_temp_path ${dir}/fastcgi;
-  uwsgi_temp_path ${dir}/uwsgi;
-  scgi_temp_path ${dir}/scgi;
-  server {
+const nginxServer = (out: string, port: number): string => `
     listen 127.0.0.1:${port} ssl;
     ssl_certificate ${out}/fullchain.pem;
     ssl_certificate_key ${out}/key.pem;
     ssl_trusted_certificate ${out}/chain.pem;
     location / { return 204; }
-  }
-}
 `
 
 const apacheConfig = (dir: string, out: string, port: number): string => `
@@ -63,10 +49,7 @@ const servers: readonly Server[] = [
   {
     name: 'nginx',
     parts: ['nginx'],
-    command(dir, out, port) {
-      writeFileSync(join(dir, 'nginx.conf'), nginxConfig(dir, out, port))
-      return ['nginx', '-p', dir, '-c', join(dir, 'nginx.conf'), '-e', join(dir, 'error.log')]
-    },
+    command: (dir, out, port) => nginxCommand(dir, nginxServer(out, port)),
   },
   {
     name: 'Apache',

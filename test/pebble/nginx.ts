@@ -1,30 +1,13 @@
-// A web server that is not ours: nginx, unprivileged, with everything it writes in one folder.
-import { mkdirSync, writeFileSync } from 'node:fs'
+// nginx as the web server of a webroot.
+import { mkdirSync } from 'node:fs'
 import { request } from 'node:http'
-import { join } from 'node:path'
+import { nginxCommand } from '../support/nginx.ts'
 import { type Running, start } from '../support/process.ts'
 
-/** `user` is for a master that runs as root: its workers stay root, so that they can read temporary folders of mode 0700. */
-const config = (dir: string, webroot: string, port: number): string => `
-daemon off;
-pid ${dir}/nginx.pid;
-error_log ${dir}/error.log;
-${process.geteuid?.() === 0 ? 'user root;' : ''}
-worker_processes 1;
-events { worker_connections 64; }
-http {
-  access_log off;
-  client_body_temp_path ${dir}/body;
-  proxy_temp_path ${dir}/proxy;
-  fastcgi_temp_path ${dir}/fastcgi;
-  uwsgi_temp_path ${dir}/uwsgi;
-  scgi_temp_path ${dir}/scgi;
-  server {
+const server = (webroot: string, port: number): string => `
     listen 127.0.0.1:${port} default_server;
     location /.well-known/acme-challenge/ { root ${webroot}; default_type text/plain; }
     location / { return 404; }
-  }
-}
 `
 
 const answers = (port: number): Promise<boolean> =>
@@ -40,12 +23,8 @@ const answers = (port: number): Promise<boolean> =>
 /** Starts nginx for `webroot`; rejects when it does not answer within 10 s. Whoever starts it ends it. */
 export async function startNginx(dir: string, webroot: string, port: number): Promise<Running> {
   mkdirSync(dir)
-  writeFileSync(join(dir, 'nginx.conf'), config(dir, webroot, port))
-  const path = `${process.env['PATH']}:/usr/sbin:/sbin`
-  const running = start('nginx', ['-p', dir, '-c', join(dir, 'nginx.conf'), '-e', join(dir, 'error.log')], {
-    env: { PATH: path },
-    timeoutMs: 120_000,
-  })
+  const [file, ...args] = nginxCommand(dir, server(webroot, port))
+  const running = start(file, args, { env: { PATH: `${process.env['PATH']}:/usr/sbin:/sbin` }, timeoutMs: 120_000 })
   const end = AbortSignal.timeout(10_000)
   while (!(await answers(port))) {
     if (end.aborted || running.child.exitCode !== null) throw new Error(`nginx does not start: ${running.stderr}`)
