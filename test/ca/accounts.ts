@@ -1,6 +1,7 @@
 // Accounts (RFC 8555 section 7.3): made, found again by key, updated, deactivated.
 import type { Signed } from './access.ts'
 import { type Answer, jsonAnswer } from './answer.ts'
+import { assertBound } from './key-change.ts'
 import { malformed, Problem } from './problem.ts'
 import type { Account } from './store.ts'
 import { type Call, refusePayload, type World } from './world.ts'
@@ -17,6 +18,7 @@ export function newAccount(world: World, { jwk, thumbprint, payload = {} }: Sign
   if (settings.terms && payload['termsOfServiceAgreed'] !== true) {
     throw new Problem(403, 'userActionRequired', `the terms of service at ${urls.terms} are not agreed to`)
   }
+  assertBound(world, payload['externalAccountBinding'], thumbprint)
   const contact = readContact(payload['contact'])
   const account = store.accounts.add((id) => ({ id, jwk, thumbprint, contact, status: 'valid' as const }))
   return view(world, account, 201)

@@ -4,6 +4,7 @@ import { account, newAccount, orders } from './accounts.ts'
 import { type Answer, jsonAnswer, problemAnswer } from './answer.ts'
 import type { CertificateFlaw } from './authority.ts'
 import { authz, challenge } from './authorizations.ts'
+import { keyChange } from './key-change.ts'
 import { certificate, finalize, newOrder, order } from './orders.ts'
 import { malformed, notFound, Problem } from './problem.ts'
 import { revokeCert } from './revocation.ts'
@@ -21,9 +22,17 @@ export interface RoutedRequest extends PlainRequest {
 
 type Endpoint = (world: World, call: Call) => Answer | Promise<Answer>
 
-const endpoints = { account, orders, newOrder, order, finalize, authz, challenge, certificate } satisfies Partial<
-  Record<RequestKind, Endpoint>
->
+const endpoints = {
+  account,
+  orders,
+  keyChange,
+  newOrder,
+  order,
+  finalize,
+  authz,
+  challenge,
+  certificate,
+} satisfies Partial<Record<RequestKind, Endpoint>>
 
 /** Never throws a `Problem`: a refusal is an answer too. */
 export async function dispatch(world: World, request: RoutedRequest): Promise<Answer> {
@@ -54,12 +63,18 @@ export async function dispatchFlawed(world: World, request: RoutedRequest, flaw:
 function unsigned({ urls, settings }: World, method: string, kind: 'directory' | 'newNonce'): Answer {
   if (method !== 'GET' && method !== 'HEAD') throw new Problem(405, 'malformed', 'this resource is for GET')
   if (kind === 'newNonce') return { status: method === 'HEAD' ? 200 : 204, headers: {}, body: '' }
-  const meta = { ...(settings.terms && { termsOfService: urls.terms }), externalAccountRequired: false }
+  const { terms, externalAccounts, caaIdentities } = settings
+  const meta = {
+    ...(terms && { termsOfService: urls.terms }),
+    externalAccountRequired: externalAccounts !== null,
+    ...(caaIdentities.length > 0 && { caaIdentities }),
+  }
   return jsonAnswer(200, {
     newNonce: urls.newNonce,
     newAccount: urls.newAccount,
     newOrder: urls.newOrder,
     revokeCert: urls.revokeCert,
+    keyChange: urls.keyChange,
     meta,
   })
 }

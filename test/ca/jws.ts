@@ -44,7 +44,12 @@ export function parseJws(contentType: string | undefined, body: string): Jws {
   if (contentType !== 'application/jose+json') {
     throw new Problem(415, 'malformed', 'Content-Type must be application/jose+json')
   }
-  const envelope = parseObject(body, 'the request')
+  return readJws(parseObject(body, 'the request'))
+}
+
+/** The same of a JWS that is JSON already, as one inside of another. */
+export function readJws(value: unknown): Jws {
+  const envelope = isRecord(value) ? value : {}
   if (Object.keys(envelope).sort().join() !== 'payload,protected,signature') {
     throw malformed('a JWS has exactly the members protected, payload and signature')
   }

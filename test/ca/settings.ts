@@ -20,6 +20,10 @@ export interface Settings {
   reuseAuthorizations: boolean
   /** Accounts must agree to terms of service. */
   terms: boolean
+  /** HMAC keys (base64url) by key id, of which each new account must be bound to one; null: none is wanted. */
+  externalAccounts: Readonly<Record<string, string>> | null
+  /** Domain names by which CAA records mean this CA; []: the directory does not say. */
+  caaIdentities: readonly string[]
   /** Names refused with rejectedIdentifier at newOrder, one subproblem each. */
   blocked: readonly string[]
 }
@@ -41,6 +45,8 @@ export const defaultSettings = (): Settings => ({
   retryAfter: null,
   reuseAuthorizations: false,
   terms: true,
+  externalAccounts: null,
+  caaIdentities: [],
   blocked: [],
 })
 

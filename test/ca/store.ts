@@ -6,8 +6,8 @@ import { type Identifier, notFound, type Problem } from './problem.ts'
 
 export interface Account {
   readonly id: number
-  readonly jwk: Jwk
-  readonly thumbprint: string
+  jwk: Jwk
+  thumbprint: string
   contact: readonly string[]
   status: 'valid' | 'deactivated'
 }
