@@ -1,6 +1,7 @@
 // The command line: options and arguments become typed settings here.
 import { resolve } from 'node:path'
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
+import { addAccountCommands } from './cli-account.ts'
 import { workAsAcme } from './commands/as-acme.ts'
 import type { Context, Wanted } from './commands/context.ts'
 import { contextFor, type GlobalOptions } from './commands/globals.ts'
@@ -237,6 +238,7 @@ export function buildProgram(host: Host, finish: (status: number) => void): Comm
       }),
     )
 
+  addAccountCommands(program, run)
   program.command('work-as-acme', { hidden: true }).action(run(workAsAcme))
   for (const command of program.commands) command.helpOption('-h, --help', 'print this help')
   return program

@@ -3,11 +3,22 @@
 
 import { generateKey } from '../certificate/keys.ts'
 import type { KeyType } from '../config/config.ts'
-import { NixacmeError } from '../errors.ts'
+import { messageOf, NixacmeError } from '../errors.ts'
 import type { Log } from '../log.ts'
-import { type AccountFiles, keepOld, readAccount, type StoredAccount, writeAccount, writeKey } from './account-files.ts'
+import { type BindingCredentials, bindingCredentials, bindingMissing, bindingOf } from './account-binding.ts'
+import {
+  type AccountFiles,
+  isSameKey,
+  keepOld,
+  readAccount,
+  type StoredAccount,
+  writeAccount,
+  writeKey,
+} from './account-files.ts'
+import { finishKeyChange } from './account-key.ts'
 import { nonsense } from './answer.ts'
 import type { AcmeClient, Reply } from './client.ts'
+import { isProblem } from './problem.ts'
 import { type AccountObject, type Directory, readAccountObject } from './types.ts'
 
 export interface AccountRequest {
@@ -16,6 +27,10 @@ export interface AccountRequest {
   readonly account: AccountFiles
   /** Whether the CA may be asked by plain http. */
   readonly plainHttp: boolean
+  /** Credentials by name; throws where they cannot be read. */
+  readonly variables: (name: string) => string | undefined
+  /** Paths of keys that must not be the account's. */
+  readonly certificateKeys: readonly string[]
   /** Runs `work` alone among all processes that share the account. */
   withAccountLock<T>(work: () => Promise<T>): Promise<T>
   readonly log: Log
@@ -24,13 +39,13 @@ export interface AccountRequest {
 /**
  * Makes the client speak for the account and returns the account's URL. A stored account costs no request; else, under
  * the account's lock, the files are looked at again and the account is registered, or found again at the CA by its key
- * when only `account.json` is missing or damaged. Throws `data` (65) for a damaged key, AcmeProblem when the CA refuses.
+ * when only `account.json` is missing or damaged; a key change that was cut short is finished, and a changed contact told.
+ * Throws `data` (65) for a damaged key, `config` (78) where credentials are missing, AcmeProblem when the CA refuses.
  */
 export async function openAccount(client: AcmeClient, req: AccountRequest): Promise<string> {
-  return (
-    useStored(client, readAccount(req.account, req.plainHttp)) ??
-    req.withAccountLock(() => register(client, req, undefined))
-  )
+  const stored = readAccount(req.account, req.plainHttp)
+  const isSettled = stored.newKeyPem === undefined && !hasNewContact(stored, req)
+  return (isSettled ? useStored(client, stored) : undefined) ?? req.withAccountLock(() => settle(client, req))
 }
 
 /**
@@ -42,37 +57,110 @@ export async function reopenAccount(client: AcmeClient, req: AccountRequest, los
   return req.withAccountLock(() => register(client, req, lost))
 }
 
+/** The value that a CAA record must have to let only this account of this CA get certificates (RFC 8657 §3). */
+export const caaValue = (identity: string, accountUrl: string): string =>
+  `0 issue "${identity}; accounturi=${accountUrl}"`
+
+/** A file that does not tell what the CA was told, or was written by hand, is no reason to ask. */
+const hasNewContact = ({ email }: StoredAccount, req: Pick<AccountRequest, 'email'>): boolean =>
+  email !== undefined && email !== req.email
+
 function useStored(client: AcmeClient, { keyPem, url }: StoredAccount, lost?: string): string | undefined {
   if (keyPem === undefined || url === undefined || url === 'unusable' || url === lost) return undefined
   client.useAccount(keyPem, url)
   return url
 }
 
+async function settle(client: AcmeClient, req: AccountRequest): Promise<string> {
+  await finishKeyChange(client, req)
+  const stored = readAccount(req.account, req.plainHttp)
+  const url = useStored(client, stored)
+  if (url === undefined) return register(client, req, undefined)
+  if (hasNewContact(stored, req)) await tryContact(client, req, url)
+  return url
+}
+
+/** A certificate is worth more than a contact. */
+async function tryContact(client: AcmeClient, req: AccountRequest, url: string): Promise<void> {
+  try {
+    await updateContact(client, req, url)
+  } catch (e) {
+    client.signal.throwIfAborted()
+    req.log.warning(`the contact of account '${url}' could not be changed, ignoring: ${messageOf(e)}`)
+  }
+}
+
+/**
+ * Tells the CA the contact of the config (RFC 8555 §7.3.2) and writes the account down anew. The client speaks for it.
+ * Throws as `AcmeClient.post`, or `write` (73).
+ */
+export async function updateContact(
+  client: AcmeClient,
+  { account, email, log }: Pick<AccountRequest, 'account' | 'email' | 'log'>,
+  url: string,
+): Promise<AccountObject> {
+  const { caaIdentities } = await client.directory()
+  const { body } = await client.post(url, {
+    payload: { contact: contactOf(email) },
+    refused: `the contact of account '${url}'`,
+    read: readAccountObject,
+  })
+  writeAccount(account, { email, url, body, caaIdentities })
+  log.notice(`account '${url}' has ${email === null ? 'no contact' : `the contact '${email}'`} now`)
+  return body
+}
+
+const contactOf = (email: string | null): readonly string[] => (email === null ? [] : [`mailto:${email}`])
+
 async function register(client: AcmeClient, req: AccountRequest, lost: string | undefined): Promise<string> {
   const stored = readAccount(req.account, req.plainHttp)
   const already = useStored(client, stored, lost)
   if (already !== undefined) return already
   req.log.progress('registering the account')
+  if (stored.keyPem !== undefined) refuseCertificateKey(stored.keyPem, req)
   const directory = await client.directory()
-  if (directory.externalAccountRequired && stored.keyPem === undefined)
-    throw new NixacmeError(
-      'refused',
-      `the CA at '${client.host}' wants an external account binding, which is not supported yet`,
-      {
-        hints: ["choose another CA with the option 'server'"],
-      },
-    )
+  const credentials = credentialsFor(directory, req)
+  if (directory.externalAccountRequired && !credentials && stored.keyPem === undefined)
+    throw bindingMissing(client.host)
   const old = stored.url === undefined ? undefined : keepOld(req.account)
   if (old !== undefined) warn(req, stored, lost, old)
   const keyPem = stored.keyPem ?? (await newKey(req))
   client.useAccount(keyPem)
-  const { body, url } = await newAccount(client, directory, req.email)
-  writeAccount(req.account, req.email, url, body)
+  const { body, url } = await newAccount(client, directory, { email: req.email, keyPem, credentials })
+  const { caaIdentities } = directory
+  writeAccount(req.account, { email: req.email, url, body, caaIdentities })
   client.useAccount(keyPem, url)
-  const terms =
-    directory.termsOfService === undefined ? '' : `, agreeing to '${directory.termsOfService.slice(0, 200)}'`
-  req.log.notice(`account '${url}' is registered${terms}`)
+  say(req, directory, url)
+  // An account that was there already: its contact is what it was told then (§7.3.1).
+  if (stored.keyPem !== undefined && isOtherContact(body, req.email)) await tryContact(client, req, url)
   return url
+}
+
+/** CAs that keep no contacts show none. */
+const isOtherContact = ({ contact }: AccountObject, email: string | null): boolean =>
+  contact.length > 0 && contact.join().toLowerCase() !== contactOf(email).join().toLowerCase()
+
+/** Let's Encrypt and others refuse such a pair, but only when the order is paid for. */
+function refuseCertificateKey(keyPem: string, { account, certificateKeys }: AccountRequest): void {
+  const path = certificateKeys.find((one) => isSameKey(one, keyPem))
+  if (path === undefined) return
+  throw new NixacmeError('data', `account key '${account.key}' is the key of a certificate, too: '${path}'`, {
+    hints: ["CAs refuse that: move the account's key away to register an account with a new one"],
+  })
+}
+
+/** Credentials that cannot be read stop only a registration that needs them. */
+function credentialsFor(
+  { externalAccountRequired }: Directory,
+  { variables, log }: AccountRequest,
+): BindingCredentials | undefined {
+  try {
+    return bindingCredentials(variables)
+  } catch (e) {
+    if (externalAccountRequired || !(e instanceof NixacmeError)) throw e
+    log.warning(`${e.message}, ignoring: this CA needs none`, e.hints)
+    return undefined
+  }
 }
 
 function warn({ account, log }: AccountRequest, { keyPem, url }: StoredAccount, lost: string | undefined, old: string) {
@@ -87,20 +175,41 @@ function warn({ account, log }: AccountRequest, { keyPem, url }: StoredAccount, 
   ])
 }
 
+function say({ log }: AccountRequest, { termsOfService, caaIdentities: [identity] }: Directory, url: string): void {
+  const terms = termsOfService === undefined ? '' : `, agreeing to '${termsOfService.slice(0, 200)}'`
+  log.notice(`account '${url}' is registered${terms}`)
+  if (identity !== undefined)
+    log.info(`CAA record that lets only this account get certificates: ${caaValue(identity, url)}`)
+}
+
 async function newKey({ account, keyType }: AccountRequest): Promise<string> {
   const pem = await generateKey(keyType)
   writeKey(account, pem)
   return pem
 }
 
+interface NewAccount {
+  readonly email: string | null
+  readonly keyPem: string
+  readonly credentials: BindingCredentials | undefined
+}
+
 /** RFC 8555 §7.3: for a key that the CA knows it returns the account that is there (§7.3.1). */
-async function newAccount(client: AcmeClient, { newAccount: endpoint }: Directory, email: string | null) {
-  const contact = email === null ? {} : { contact: [`mailto:${email}`] }
-  const { body, location }: Reply<AccountObject> = await client.post(endpoint, {
-    payload: { termsOfServiceAgreed: true, ...contact },
-    refused: 'the registration of an account',
-    read: readAccountObject,
-  })
+async function newAccount(client: AcmeClient, { newAccount: endpoint }: Directory, wanted: NewAccount) {
+  const { email, keyPem, credentials } = wanted
+  const contact = email === null ? {} : { contact: contactOf(email) }
+  const binding = credentials && { externalAccountBinding: bindingOf(credentials, endpoint, keyPem) }
+  let reply: Reply<AccountObject>
+  try {
+    reply = await client.post(endpoint, {
+      payload: { termsOfServiceAgreed: true, ...contact, ...binding },
+      refused: `the registration of an account${credentials ? ' with an external account binding' : ''}`,
+      read: readAccountObject,
+    })
+  } catch (e) {
+    throw !credentials && isProblem(e, 'externalAccountRequired') ? bindingMissing(client.host, e) : e
+  }
+  const { body, location } = reply
   if (location === undefined) throw nonsense(endpoint, 'an account without a Location')
   if (body.status === 'valid') return { body, url: location }
   throw new NixacmeError('refused', `account '${location}' is '${body.status.slice(0, 40)}' at the CA`, {

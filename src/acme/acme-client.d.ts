@@ -20,7 +20,11 @@ declare module 'acme-client/src/http.js' {
     jwk: object | null
     getJwk(): object
     /** A falsy payload becomes the empty one of a POST-as-GET (RFC 8555 §6.3); without `kid` the header carries the JWK. */
-    createSignedBody(url: string, payload: object | null, header: { nonce: string; kid: string | null }): SignedBody
+    createSignedBody(
+      url: string,
+      payload: object | null,
+      header: { nonce: string | null; kid: string | null },
+    ): SignedBody
     /** `options` go to axios as they are. Any status resolves. */
     request(url: string, method: string, options: object): Promise<RawResponse>
   }

@@ -47,6 +47,13 @@ export interface Tell {
   readonly keyPem?: string | undefined
 }
 
+/**
+ * A JWS by another key than the account's, with that key in it and without a nonce: the inner one of a key change (RFC
+ * 8555 §7.3.5). `url` is that of the request which carries it.
+ */
+export const signedByKey = (keyPem: string, url: string, payload: object): object =>
+  new HttpClient('', keyPem).createSignedBody(url, payload, { nonce: null, kid: null })
+
 export interface Reply<T> {
   readonly body: T
   /** The URL of the resource, from the Location header. */

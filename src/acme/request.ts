@@ -46,6 +46,10 @@ export interface IssueRequest {
   /** The group of webroot folders that are missing; undefined keeps the system's choice. */
   readonly groupGid: number | undefined
   readonly groupName: string
+  /** Credentials by the names that lego has for them. */
+  readonly variables: (name: string) => string | undefined
+  /** Paths of the certificate's keys, present or to come: none of them may be the account's. */
+  readonly certificateKeys: readonly string[]
   readonly account: AccountFiles
   /** Runs `work` alone among all processes that share the account; only used when it must be registered. */
   withAccountLock<T>(work: () => Promise<T>): Promise<T>

@@ -16,6 +16,8 @@ export interface Directory {
   readonly profiles: readonly string[]
   readonly termsOfService: string | undefined
   readonly externalAccountRequired: boolean
+  /** Domain names by which CAA records mean this CA (RFC 8555 §7.1.1). */
+  readonly caaIdentities: readonly string[]
 }
 
 /** RFC 8555 §7.1.2; `orders` is kept only because lego writes it down. */
@@ -117,8 +119,15 @@ export function readDirectory(value: unknown, plainHttp = false): Directory {
     profiles: isRecord(meta['profiles']) ? Object.keys(meta['profiles']).slice(0, mostProfiles) : [],
     termsOfService: optionalText(meta, 'termsOfService'),
     externalAccountRequired: meta['externalAccountRequired'] === true,
+    caaIdentities: readCaaIdentities(meta['caaIdentities']),
   }
 }
+
+/** Names of domains in a list, a handful at most: they are printed for somebody to paste into a zone. */
+export const readCaaIdentities = (value: unknown): readonly string[] =>
+  Array.isArray(value)
+    ? value.filter((v): v is string => typeof v === 'string' && /^[A-Za-z0-9.-]{1,253}$/.test(v)).slice(0, 10)
+    : []
 
 export function readAccountObject(value: unknown): AccountObject {
   const fields = fieldsOf(value, 'the account')

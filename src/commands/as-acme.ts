@@ -4,12 +4,14 @@
 import { NixacmeError } from '../errors.ts'
 import type { Host } from '../host.ts'
 import type { Job } from '../job/job.ts'
+import { noSecrets, type Secrets, secretReader } from '../job/variables.ts'
 import { groupId } from '../system-users.ts'
 import { ensureRuntime, ensureState } from './acme-folders.ts'
 import type { Context } from './context.ts'
 import { findAcmeUser } from './owner.ts'
 import { type PlanOptions, planJobs } from './plan-jobs.ts'
 import { type RenewSettings, work } from './work.ts'
+import type { AccountTask } from './work-account.ts'
 import type { CompromiseStep } from './work-compromise.ts'
 import type { RevokeSettings } from './work-revoke.ts'
 import { makeSelfsigned, makeSelfsignedCa } from './work-selfsign.ts'
@@ -24,6 +26,8 @@ export type Task =
   /** One job. */
   | { readonly revoke: RevokeSettings }
   | { readonly compromise: CompromiseStep }
+  /** Jobs of the certificates that may use the account. */
+  | { readonly account: AccountTask }
   | { readonly selfsign: true }
   /** Without jobs: the local CA is no certificate's. */
   | { readonly selfsignCa: true }
@@ -32,6 +36,8 @@ interface Order {
   readonly jobs: readonly Job[]
   readonly task: Task
   readonly identity: Host['identity']
+  /** What only root may read, by certificate; for what may register an account. */
+  readonly secrets: Readonly<Record<string, Secrets>>
 }
 
 /** What the child may see of root's environment: what its work and its voice need. */
@@ -59,8 +65,12 @@ const passedOn = [
 
 const kindOf = (task: Task) => ('selfsign' in task ? 'selfsign' : 'selfsignCa' in task ? 'selfsignCa' : 'renew')
 
-const writesNothing = (task: Task): boolean =>
-  'plan' in task || ('revoke' in task && !task.revoke.confirmed) || ('compromise' in task && task.compromise === 'show')
+/** A plan writes nothing, nor does what only shows; an account that is worked on has its folders. */
+const needsNoFolders = (task: Task): boolean =>
+  'plan' in task ||
+  'account' in task ||
+  ('revoke' in task && !task.revoke.confirmed) ||
+  ('compromise' in task && task.compromise === 'show')
 
 /** Does the work of `jobs` as user acme. Gives the child's exit status. */
 export async function asAcme(jobs: readonly Job[], task: Task, context: Context): Promise<number> {
@@ -71,12 +81,13 @@ export async function asAcme(jobs: readonly Job[], task: Task, context: Context)
     const gid = await groupId(name)
     if (gid !== undefined) gids.set(name, gid)
   }
-  if (!writesNothing(task)) {
+  if (!needsNoFolders(task)) {
     ensureRuntime(roots, user)
     ensureState(roots, { kind: kindOf(task), jobs, user, gids })
   }
   const groups = new Set([user.gid, ...gids.values()])
-  const order: Order = { jobs, task, identity: { ...user, groups: [...groups] } }
+  const secrets = 'renew' in task || 'compromise' in task ? await readAll(jobs, host) : {}
+  const order: Order = { jobs, task, identity: { ...user, groups: [...groups] }, secrets }
   const { runProgram } = await import('../process.ts')
   const [file, ...args] = host.self
   const rootArgs = [
@@ -98,18 +109,27 @@ export async function asAcme(jobs: readonly Job[], task: Task, context: Context)
   throw new NixacmeError(host.interrupted.aborted ? 'later' : 'bug', `the run as user 'acme' ${failure}`)
 }
 
+async function readAll(jobs: readonly Job[], host: Host): Promise<Order['secrets']> {
+  const read = secretReader(host)
+  const secrets: Record<string, Secrets> = {}
+  for (const job of jobs) secrets[job.cert] = await read(job)
+  return secrets
+}
+
 /** The child: takes its order, gives up root, works. */
 export async function workAsAcme(context: Context): Promise<number> {
   if (context.host.identity.uid !== 0) throw new NixacmeError('usage', `'${childCommand}' is for nixacme itself`)
-  const { jobs, task, identity } = JSON.parse(context.host.readAll(0)) as Order
+  const { jobs, task, identity, secrets } = JSON.parse(context.host.readAll(0)) as Order
   context.host.become(identity)
   if ('plan' in task) return planJobs(jobs, task.plan, context)
   if ('selfsign' in task) return makeSelfsigned(jobs, context)
   if ('selfsignCa' in task) return makeSelfsignedCa(context)
-  if ('renew' in task) return work(jobs, task.renew, context)
+  const secretsOf = async ({ cert }: Job) => secrets[cert] ?? noSecrets
+  if ('renew' in task) return work(jobs, task.renew, context, secretsOf)
+  // Rare: not to be loaded with every run.
+  if ('account' in task) return (await import('./work-account.ts')).workOnAccounts(jobs, task.account, context)
   const [job] = jobs
   if (!job) throw new NixacmeError('bug', 'an order without a job')
-  // Rare: not to be loaded with every run.
   if ('revoke' in task) return (await import('./work-revoke.ts')).revokeOne(job, task.revoke, context)
-  return (await import('./work-compromise.ts')).compromiseStep(job, task.compromise, context)
+  return (await import('./work-compromise.ts')).compromiseStep(job, task.compromise, context, secretsOf)
 }

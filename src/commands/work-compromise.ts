@@ -15,17 +15,22 @@ import { withCertificateLock } from './certificate-lock.ts'
 import type { Context } from './context.ts'
 import { ownerFinder } from './owner.ts'
 import { revokeAtCa, serialOf } from './revocation.ts'
-import { work } from './work.ts'
+import { type SecretsOf, work } from './work.ts'
 
 export type CompromiseStep = 'show' | 'replace' | 'revoke'
 
 /** One step; gives the exit status of what failed and was said. Throws as the steps do. */
-export async function compromiseStep(job: Job, step: CompromiseStep, context: Context): Promise<number> {
+export async function compromiseStep(
+  job: Job,
+  step: CompromiseStep,
+  context: Context,
+  secretsOf?: SecretsOf,
+): Promise<number> {
   switch (step) {
     case 'show':
       return show(job, context)
     case 'replace':
-      return replace(job, context)
+      return replace(job, context, secretsOf)
     case 'revoke':
       return revokeOld(job, context)
   }
@@ -71,7 +76,7 @@ function show(job: Job, { host, roots }: Context): never {
   })
 }
 
-async function replace(job: Job, context: Context): Promise<number> {
+async function replace(job: Job, context: Context, secretsOf: SecretsOf | undefined): Promise<number> {
   const { host, log, roots } = context
   const paths = pathsOf(roots, job)
   const about = log.about(job.cert)
@@ -88,7 +93,7 @@ async function replace(job: Job, context: Context): Promise<number> {
   await withCertificateLock(job, gid, context, begin)
   // Earlier failures must not hold up this one; a run that goes on after a kill has what it needs.
   const atOnce = readState(paths).candidate.kind !== 'usable'
-  return work([job], { atOnce, dryRun: false, patience: undefined, json: false }, context)
+  return work([job], { atOnce, dryRun: false, patience: undefined, json: false }, context, secretsOf)
 }
 
 async function revokeOld(job: Job, context: Context): Promise<number> {

@@ -1,6 +1,7 @@
 // The work of `renew`, as the user whose files it makes: each job with the CA lent to it, and a report of each.
 import { messageOf, NixacmeError } from '../errors.ts'
 import type { Job } from '../job/job.ts'
+import { type Secrets, secretReader, variablesOf } from '../job/variables.ts'
 import { logError } from '../log.ts'
 import type { Decision } from '../renewal/decision.ts'
 import { renew, type Tools } from '../renewal/renew.ts'
@@ -19,13 +20,20 @@ export interface RenewSettings {
   readonly slot?: HeldSlot | undefined
 }
 
+export type SecretsOf = (job: Job) => Promise<Secrets>
+
 /** Does the work of the jobs in this process: those with nothing to do at once, the others in as many lanes as slots. */
-export async function work(jobs: readonly Job[], settings: RenewSettings, context: Context): Promise<number> {
+export async function work(
+  jobs: readonly Job[],
+  settings: RenewSettings,
+  context: Context,
+  secretsOf: SecretsOf = secretReader(context.host),
+): Promise<number> {
   const ownerOf = ownerFinder(context.host)
   const reports = new Map<string, Report>()
   let status = 0
   const one = async (job: Job) => {
-    const done = await renewOne(job, settings, context, ownerOf)
+    const done = await renewOne(job, settings, context, { ownerOf, secretsOf })
     reports.set(job.cert, done)
     status ||= done.error?.status ?? 0
   }
@@ -49,7 +57,7 @@ async function renewOne(
   job: Job,
   settings: RenewSettings,
   { host, log, roots }: Context,
-  ownerOf: ReturnType<typeof ownerFinder>,
+  { ownerOf, secretsOf }: { readonly ownerOf: ReturnType<typeof ownerFinder>; readonly secretsOf: SecretsOf },
 ): Promise<Report> {
   let decided: Decision | undefined
   try {
@@ -74,6 +82,8 @@ async function renewOne(
         diary: { ordering() {}, answering() {}, offers() {} },
         groupGid: owner.gid,
         groupName: job.group,
+        variables: variablesOf(await secretsOf(job), host),
+        certificateKeys: [paths.key, ...(job.csr ? [job.csr.key] : [])],
         account: { dir: paths.account, json: paths.accountJson, key: paths.accountKey },
         withAccountLock,
         caCertificates: job.caCertificates,

@@ -98,12 +98,12 @@ export const inheritable = {
   environmentFile: option(
     value.nullableText(syntax.secretPath, 'an absolute path'),
     null,
-    'File of variables for the environment of the renewal, read by systemd.',
+    'File of variables for the environment of the renewal.',
   ),
   credentialFiles: option(
     value.pathTable(syntax.secretPath, syntax.fileVariable),
     {},
-    'Variables, named …_FILE or …_PATH, each with the file that it stands for; systemd hands a copy to the renewal.',
+    'Variables, named …_FILE or …_PATH, each with the file that it stands for.',
   ),
   listenHTTP: option(orNull(), null, 'HTTP-01: address, as [host]:port, to listen on.', 'a web server of its own'),
   ocspMustStaple: option(value.bool, false, 'Ask for the must-staple extension (RFC 7633).'),

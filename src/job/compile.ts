@@ -41,6 +41,8 @@ export function compile(config: Config): Job[] {
     postRun: c.postRun,
     reloadServices: c.reloadServices,
     caCertificates: c.caCertificates,
+    environmentFile: c.environmentFile,
+    credentialFiles: c.credentialFiles,
     lock: {
       home: slots.get(c.name) ?? null,
       slots: Math.max(0, config.maxConcurrentRenewals),

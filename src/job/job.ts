@@ -32,6 +32,9 @@ export interface Job {
   readonly postRun: string
   readonly reloadServices: readonly string[]
   readonly caCertificates: readonly string[]
+  /** Files with secrets, by path: of variables, and by variable (nixacme-config(5)). In a unit systemd reads them. */
+  readonly environmentFile: string | null
+  readonly credentialFiles: Readonly<Record<string, string>>
   /** `home` null: no limit. `timeout` in seconds, null: as long as it takes. */
   readonly lock: {
     readonly home: number | null
@@ -97,6 +100,8 @@ const fields: Record<keyof Job, (v: unknown) => boolean> = {
   postRun: isString,
   reloadServices: isStrings,
   caCertificates: isStrings,
+  environmentFile: (v) => v === null || isString(v),
+  credentialFiles: (v) => isRecord(v) && Object.values(v).every(isString),
   lock: (v) =>
     isRecord(v) &&
     isNumberOrNull(v['home']) &&

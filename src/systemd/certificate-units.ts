@@ -3,6 +3,7 @@
 // comes first registers the account, under a lock, so that one broken certificate holds up no other.
 import type { CertConfig, Config } from '../config/config.ts'
 import { under } from '../fs.ts'
+import { credentialIds, isEncrypted } from '../job/credential-files.ts'
 import { type Job, pathsOf } from '../job/job.ts'
 import { type CertPaths, defaultRoots } from '../job/paths.ts'
 import {
@@ -60,16 +61,6 @@ export function certificateUnits(of: CertificateUnits): Unit[] {
 }
 
 const usesSlots = ({ job }: CertificateUnits): boolean => job.lock.home !== null
-
-/** `NAME_FILE` → `NAME`, under which systemd hands over the file; a name that two variables would share stays whole. */
-function credentialIds(variables: readonly string[]): Map<string, string> {
-  const short = (variable: string) => variable.replace(/_(FILE|PATH)$/, '')
-  const isAlone = (variable: string) => variables.filter((other) => short(other) === short(variable)).length === 1
-  return new Map(variables.map((variable) => [variable, isAlone(variable) ? short(variable) : variable]))
-}
-
-/** As systemd-creds(1) names what it has encrypted, and where systemd itself looks for that. */
-const isEncrypted = (path: string): boolean => path.endsWith('.cred') || path.includes('/credstore.encrypted/')
 
 /** Credentials reach the renewal as copies that only it can read; systemd reads the sources, as root. */
 function secrets({ environmentFile, credentialFiles }: CertConfig): Line[] {

@@ -1,7 +1,7 @@
 // Whole issuances at Pebble, the judge of the protocol. Assertions are on types, statuses and files, not on its prose.
 import assert from 'node:assert/strict'
 import { createPrivateKey, X509Certificate } from 'node:crypto'
-import { mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import * as http from 'node:http'
 import { type AddressInfo, connect } from 'node:net'
 import { join } from 'node:path'
@@ -255,13 +255,4 @@ test('authorizations that are valid already need no challenge', { skip }, async 
   const challenges = pebble.count('POST /chalZ/')
   await issued(b)
   assert.equal(pebble.count('POST /chalZ/'), challenges)
-})
-
-test('a CA that wants an external account: refused, nothing is registered', { skip }, async (t) => {
-  const pebble = await startPebble({ externalAccountBindingRequired: true })
-  t.after(() => pebble.stop())
-  const b = bench(t, pebble.directoryUrl, { caCertificates: [pebble.tlsRoot] })
-  mkdirSync(b.webroot)
-  assert.equal((await failureOf(issue(b.req))).exitStatus, 76)
-  assert.equal(pebble.count('POST /sign-me-up'), 0)
 })

@@ -71,6 +71,8 @@ export function bench(t: TestContext, directoryUrl: string, changes: Partial<Iss
     diary: { ordering() {}, answering() {}, offers() {} },
     groupGid: undefined,
     groupName: 'acme',
+    variables: () => undefined,
+    certificateKeys: [],
     account: { dir: account, json: join(account, 'account.json'), key: join(account, 'keys', 'a@example.com.key') },
     withAccountLock: (work) => work(),
     caCertificates: [],

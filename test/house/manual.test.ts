@@ -50,10 +50,15 @@ test('nixacme(1) has each command with its options, and no other', () => {
     })
   const { commands } = buildProgram(fakeHost(), () => {})
   const visible = commands.filter((command) => !('_hidden' in command && command._hidden))
-  const wanted = visible.map((command) => [command.name(), ...command.options.map(({ long }) => long).sort()].join(' '))
+  // Of a command with commands of its own, these.
+  const all = visible.flatMap((command) => {
+    const inner = command.commands.map((one) => ({ name: `${command.name()} ${one.name()}`, options: one.options }))
+    return inner.length > 0 ? inner : [{ name: command.name(), options: command.options }]
+  })
+  const wanted = all.map(({ name, options }) => [name, ...options.map(({ long }) => long).sort()].join(' '))
   assert.deepEqual(shown.sort(), wanted.sort())
   const description = section('nixacme.1', 'DESCRIPTION')
-  for (const command of visible) assert.match(description, new RegExp(`^\\.It Cm ${command.name()}$`, 'm'))
+  for (const { name } of all) assert.match(description, new RegExp(`^\\.It Cm ${name}$`, 'm'))
 })
 
 test('nixacme(1) names each of our variables and journal fields', () => {

@@ -32,7 +32,8 @@ export interface PebbleOptions {
   readonly domainBlocklist?: readonly string[]
   /** Seconds, 1 and 1 unless told. */
   readonly retryAfter?: { readonly authz: number; readonly order: number }
-  readonly externalAccountBindingRequired?: boolean
+  /** HMAC keys (base64url) by key id, of which each new account must be bound to one; undefined: none is wanted. */
+  readonly externalAccounts?: Readonly<Record<string, string>>
   /** Lifetime in seconds by name; one named default, of 90 days, unless told. */
   readonly profiles?: Readonly<Record<string, number>>
   /** Named in certificates; none unless told. */
@@ -90,7 +91,8 @@ export async function startPebble(options: PebbleOptions = {}): Promise<Pebble> 
     httpPort,
     tlsPort,
     ocspResponderURL: options.ocspResponderUrl ?? '',
-    externalAccountBindingRequired: options.externalAccountBindingRequired ?? false,
+    externalAccountBindingRequired: options.externalAccounts !== undefined,
+    externalAccountMACKeys: options.externalAccounts ?? {},
     domainBlocklist: options.domainBlocklist ?? ['blocked-domain.example'],
     retryAfter: options.retryAfter ?? { authz: 1, order: 1 },
     keyAlgorithm: 'ecdsa',
