@@ -10,6 +10,7 @@ export const exitStatuses = {
   bug: { status: 70, meaning: 'a fault of nixacme itself' },
   lock: { status: 71, meaning: 'a lock cannot be taken' },
   write: { status: 73, meaning: 'something cannot be written' },
+  expiring: { status: 74, meaning: 'a renewal fails and the certificate runs out soon' },
   later: {
     status: 75,
     meaning: 'not now: rate limited, waiting after failures, slot busy under --no-wait, or stopped by a signal',
@@ -20,6 +21,16 @@ export const exitStatuses = {
 } as const
 
 export type ErrorKind = Exclude<keyof typeof exitStatuses, 'ok'>
+
+/** What a refusal says beside its words. */
+export interface Refusal {
+  /** Seconds that the CA asks to wait, where it does. */
+  readonly retryAfter: number | undefined
+  /** https URLs that explain it, or lift a pause. */
+  readonly links: readonly string[]
+  /** The names that could not be validated. */
+  readonly unproven: readonly string[]
+}
 
 /**
  * The base of all errors that nixacme words itself. `message` is one sentence in lower case without a full stop;
@@ -39,6 +50,11 @@ export class NixacmeError extends Error {
   /** One word for what is wrong, for programs that read the journal: the kind, or the CA's own word. */
   get problem(): string {
     return this.kind
+  }
+
+  /** Of a CA, where it is one. */
+  get refusal(): Refusal | undefined {
+    return undefined
   }
 
   get exitStatus(): number {

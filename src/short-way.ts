@@ -7,13 +7,12 @@ import { ownerOf } from './commands/owner.ts'
 import { exitStatuses, NixacmeError } from './errors.ts'
 import type { Host } from './host.ts'
 import { type Job, pathsOf, readJob } from './job/job.ts'
-import type { CertPaths, Roots } from './job/paths.ts'
+import type { Roots } from './job/paths.ts'
 import { type Log, logError, plainLog } from './log.ts'
 import type { Action } from './renewal/decision.ts'
-import { judge, leftToDo, type Skip, saySkip } from './renewal/look.ts'
+import { type Judgement, judge, leftToDo, type Skip, saySkip } from './renewal/look.ts'
 import { type HeldSlot, RunLocks } from './renewal/run-locks.ts'
 import { isPending } from './renewal/signal.ts'
-import { readState, type StoredState } from './renewal/state.ts'
 import { localGroupId } from './system-users.ts'
 
 export { systemHost } from './host.ts'
@@ -44,16 +43,17 @@ export function shortWay(
 class ShortWay {
   readonly #job: Job
   readonly #host: Host
-  readonly #paths: CertPaths
+  readonly #roots: Roots
   readonly #log: Log
   readonly #locks: RunLocks
 
   constructor(job: Job, roots: Roots, host: Host) {
     this.#job = job
     this.#host = host
-    this.#paths = pathsOf(roots, job)
+    this.#roots = roots
     this.#log = plainLog(host).about(job.cert)
-    this.#locks = new RunLocks({ job, roots, paths: this.#paths, host, log: this.#log, patience: job.lock.timeout })
+    const { legoCert } = pathsOf(roots, job)
+    this.#locks = new RunLocks({ job, roots, legoCert, host, log: this.#log, patience: job.lock.timeout })
   }
 
   go(): ReturnType<typeof shortWay> {
@@ -67,9 +67,9 @@ class ShortWay {
 
   #look(): ReturnType<typeof shortWay> {
     this.#locks.tryHome()
-    const state = readState(this.#paths)
-    const decision = judge(this.#job, state, this.#host, false)
-    if (decision.kind === 'skip') return this.#skip(state, decision)
+    const judgement = judge(this.#job, this.#roots, this.#host, false)
+    const { decision } = judgement
+    if (decision.kind === 'skip') return this.#skip(judgement, decision)
     // A slot that is free now is left to the long way.
     if (decision.kind === 'wait' || this.#locks.slot || this.#job.lock.home === null) return this.#leave()
     return this.#waitForSlot(decision.kind)
@@ -79,12 +79,12 @@ class ShortWay {
     this.#locks.release()
   }
 
-  #skip(state: StoredState, decision: Skip): number | undefined {
+  #skip(judgement: Judgement, decision: Skip): number | undefined {
     const group = localGroupId(this.#job.group)
-    if (group === 'unsure' || isPending(this.#paths.out)) return this.#leave()
+    if (group === 'unsure' || isPending(judgement.current.paths.out)) return this.#leave()
     const { gid, fault } = ownerOf(this.#job.group, group, this.#host)
     if (fault) return this.#leave()
-    const left = leftToDo(this.#job, this.#paths, state, decision, { gid, now: this.#host.now() })
+    const left = leftToDo(this.#job, judgement, { gid, now: this.#host.now() })
     if (left !== 'nothing') return this.#leave()
     saySkip(this.#log, decision)
     this.#locks.release()

@@ -91,7 +91,11 @@ export async function validationFailure(authorizations: Authorizations): Promise
     subproblems,
   }
   const quoted = subproblems.map(({ name }) => `'${name}'`).slice(0, 10)
-  return new AcmeProblem(problem, { refused: `the proof of control over ${quoted.join(', ')}`, hints: [solver.hint] })
+  return new AcmeProblem(problem, {
+    refused: `the proof of control over ${quoted.join(', ')}`,
+    hints: [solver.hint],
+    unproven: subproblems.flatMap(({ name }) => name ?? []),
+  })
 }
 
 function problemFor({ name, status, challenges }: Authorization): Problem {

@@ -1,6 +1,6 @@
 // The CA's own answer to what it will not do: RFC 7807 problem documents with the subproblems of RFC 8555 §6.7.1, kept
 // whole beside the words for people.
-import { type ErrorKind, NixacmeError } from '../errors.ts'
+import { type ErrorKind, NixacmeError, type Refusal } from '../errors.ts'
 import { printable } from '../log.ts'
 import { helpful, urlsIn } from './links.ts'
 
@@ -81,6 +81,8 @@ export interface ProblemContext {
   /** URLs that came with the refusal and explain it. */
   readonly links?: readonly string[]
   readonly hints?: readonly string[]
+  /** The names that could not be validated. */
+  readonly unproven?: readonly string[]
 }
 
 /**
@@ -97,8 +99,9 @@ export class AcmeProblem extends NixacmeError {
   readonly retryAfter: number | undefined
   /** Where a person is to look, https only: what came with the refusal, and what stands in its words. */
   readonly links: readonly string[]
+  readonly #unproven: readonly string[]
 
-  constructor(problem: Problem, { refused, retryAfter, links = [], hints = [] }: ProblemContext) {
+  constructor(problem: Problem, { refused, retryAfter, links = [], hints = [], unproven = [] }: ProblemContext) {
     const kind = kindOf(problem)
     const verb = kind === 'unavailable' ? 'the CA failed at' : 'the CA refused'
     const message = `${verb} ${refused}: ${problemWords(problem)}`
@@ -115,6 +118,11 @@ export class AcmeProblem extends NixacmeError {
     this.subproblems = problem.subproblems
     this.retryAfter = retryAfter
     this.links = places
+    this.#unproven = unproven
+  }
+
+  override get refusal(): Refusal {
+    return { retryAfter: this.retryAfter, links: this.links, unproven: this.#unproven }
   }
 
   /** The last part of the type: `rejectedIdentifier`. */

@@ -1,10 +1,9 @@
 // The plan of each job, as text or JSON: the same state and the same decision as `renew` takes, without a lock or a write.
 import { NixacmeError } from '../errors.ts'
-import { type Job, pathsOf } from '../job/job.ts'
+import type { Job } from '../job/job.ts'
 import { type Paint, paintFor, printable } from '../log.ts'
 import type { Decision } from '../renewal/decision.ts'
 import { judge, leftToDo } from '../renewal/look.ts'
-import { readState } from '../renewal/state.ts'
 import type { Context } from './context.ts'
 import { ownerFinder } from './owner.ts'
 import { caRequests, failure, type Report, renderReports, report } from './report.ts'
@@ -35,13 +34,12 @@ export async function planJobs(jobs: readonly Job[], options: PlanOptions, conte
     try {
       const { gid, fault } = await ownerOf(job)
       if (fault) throw fault
-      const paths = pathsOf(roots, job)
-      const state = readState(paths)
-      const decision = judge(job, state, host, options.atOnce)
+      const judgement = judge(job, roots, host, options.atOnce)
+      const { decision, standing } = judgement
       planned.push({
-        ...report(job, roots.state, decision, job.lock.home),
-        caRequests: caRequests(decision, job.names.length, state.account),
-        installs: leftToDo(job, paths, state, decision, { gid, now: host.now() }) === 'something',
+        ...report(job, roots.state, decision, job.lock.home, standing.server),
+        caRequests: caRequests(decision, job.names.length, standing.state.account),
+        installs: leftToDo(job, judgement, { gid, now: host.now() }) === 'something',
       })
     } catch (e) {
       if (!(e instanceof NixacmeError)) throw e

@@ -1,6 +1,6 @@
 // One certificate as `plan --json` and `renew --json` print it.
 import type { NixacmeError } from '../errors.ts'
-import type { Job } from '../job/job.ts'
+import type { Job, JobServer } from '../job/job.ts'
 import type { Decision } from '../renewal/decision.ts'
 import type { StoredState } from '../renewal/state.ts'
 
@@ -14,6 +14,8 @@ export interface Report {
   readonly notAfter: string | null
   /** `plan`: the home slot. `renew`: the slot held. Null: no limit, or nothing to do while the slot was busy. */
   readonly slot: number | null
+  /** Directory URL of the CA that would be asked, was asked, or whose certificate is in use. */
+  readonly server: string
   readonly keyName: string
   readonly domainHash: string
   readonly accountHash: string
@@ -21,10 +23,18 @@ export interface Report {
   readonly certDir: string
   /** What services read. */
   readonly directory: string
+  /** `renew`: why there is no new certificate, where the present one lives long enough for more tries. */
+  readonly failure?: { readonly message: string; readonly hints: readonly string[] }
   readonly error?: { readonly status: number; readonly message: string; readonly hints: readonly string[] }
 }
 
-export function report(job: Job, state: string, decision: Decision | undefined, slot: number | null): Report {
+export function report(
+  job: Job,
+  state: string,
+  decision: Decision | undefined,
+  slot: number | null,
+  server: JobServer = job.servers[0],
+): Report {
   return {
     cert: job.cert,
     action: decision?.kind ?? null,
@@ -32,10 +42,11 @@ export function report(job: Job, state: string, decision: Decision | undefined, 
     dueAt: decision?.dueAt?.toISOString() ?? null,
     notAfter: decision?.notAfter?.toISOString() ?? null,
     slot,
+    server: server.directoryUrl,
     keyName: job.keyName,
     domainHash: job.domainHash,
-    accountHash: job.servers[0].hashes.account,
-    certDir: job.servers[0].hashes.certDir,
+    accountHash: server.hashes.account,
+    certDir: server.hashes.certDir,
     directory: `${state}/${job.cert}`,
   }
 }

@@ -63,11 +63,11 @@ async function renewOne(
   try {
     const owner = await ownerOf(job)
     if (owner.fault) throw owner.fault
-    const obtain: Tools['obtain'] = async (_, paths, withAccountLock) => {
+    const obtain: Tools['obtain'] = async (_, { standing: { server, paths }, diary, withAccountLock }) => {
       const { issue } = await import('../acme/issue.ts')
       const issued = await issue({
         names: job.names,
-        directoryUrl: job.servers[0].directoryUrl,
+        directoryUrl: server.directoryUrl,
         plainHttp: job.plainHttp,
         email: job.email,
         keyType: job.keyType,
@@ -79,7 +79,7 @@ async function renewOne(
         notAfter: job.notAfter,
         key: { kind: 'new' },
         replaces: undefined,
-        diary: { ordering() {}, answering() {}, offers() {} },
+        diary,
         groupGid: owner.gid,
         groupName: job.group,
         variables: variablesOf(await secretsOf(job), host),
@@ -97,7 +97,12 @@ async function renewOne(
       })
       return issued && { key: issued.keyPem, chain: issued.chain, certUrl: issued.certUrl }
     }
-    const { decision, slot } = await renew(job, settings, {
+    const {
+      decision,
+      server,
+      slot,
+      failure: tolerated,
+    } = await renew(job, settings, {
       roots,
       host,
       log,
@@ -108,7 +113,11 @@ async function renewOne(
         decided = decision
       },
     })
-    return report(job, roots.state, decision, slot)
+    const done = report(job, roots.state, decision, slot, server)
+    if (!tolerated) return done
+    const { message, hints } = tolerated
+    log.about(job.cert).warning(message, [...hints, 'the certificate lives long enough: it will be tried again'])
+    return { ...done, failure: { message, hints } }
   } catch (e) {
     // A fault of ours in one certificate must not keep the others from being worked on and told.
     const fault =

@@ -14,12 +14,21 @@ export interface Policy {
   readonly validMinDays: number | null
 }
 
+/** What holds the next try back (schedule.ts). */
+export interface Hold {
+  readonly until: Date
+  /** A clause. */
+  readonly why: string
+}
+
 export interface Circumstances {
   readonly now: Date
   /** The release's date: a clock that reads less is wrong. */
   readonly builtAt: Date
   /** `--now`: dates and the failure memory do not count. */
   readonly atOnce: boolean
+  /** By the memory of the CA whose turn it is. */
+  readonly heldBack?: Hold | undefined
 }
 
 /** What work there can be. */
@@ -165,13 +174,19 @@ function wanted(state: StoredState, policy: Policy, at: Circumstances): Wanted {
 /** The whole table: exhaustive, and the same answer for the same arguments. */
 export function decide(state: StoredState, policy: Policy, at: Circumstances): Decision {
   const decision = wanted(state, policy, at)
-  const { retryAt } = state.memory
-  if (decision.kind === 'skip' || at.atOnce || !retryAt || at.now >= retryAt) return decision
-  return {
-    ...decision,
-    kind: 'wait',
-    action: decision.kind,
-    until: retryAt,
-    reason: `${decision.reason}; after failures not before ${retryAt.toISOString()}`,
-  }
+  const { heldBack } = at
+  if (decision.kind === 'skip' || at.atOnce || !heldBack || at.now >= heldBack.until) return decision
+  const { until, why } = heldBack
+  const reason = `${decision.reason}; not before ${isoMinute(until)}: ${why}`
+  return { ...decision, kind: 'wait', action: decision.kind, until, reason }
+}
+
+/**
+ * Whether a renewal that fails is to be told as a failure: less than half is left of the time that there was when the
+ * certificate became due. Before that the next tries have time enough.
+ */
+export function isUrgent({ notAfter, dueAt }: Pick<Decision, 'notAfter' | 'dueAt'>, now: Date): boolean {
+  if (!notAfter || !dueAt) return true
+  const end = notAfter.getTime()
+  return end - now.getTime() < (end - dueAt.getTime()) / 2
 }

@@ -1,21 +1,87 @@
 // What is to be done for a job as things stand on disk. `plan` and `renew` ask the same questions here, so that they agree.
+import { lackingNames } from '../certificate/read.ts'
 import type { Host } from '../host.ts'
-import type { Job } from '../job/job.ts'
-import type { CertPaths } from '../job/paths.ts'
+import { type Job, type JobServer, pathsOf } from '../job/job.ts'
+import type { CertPaths, Roots } from '../job/paths.ts'
 import type { Log } from '../log.ts'
 import { type Decision, decide } from './decision.ts'
 import { betterInstalled, compare } from './install.ts'
-import { hasPending, type StoredState } from './state.ts'
+import { turnOf, type Wish } from './schedule.ts'
+import { hasPending, readState, type StoredState } from './state.ts'
 
 export type Skip = Extract<Decision, { kind: 'skip' }>
 
-/** The decision for a job in this state, now. */
-export const judge = (job: Job, state: StoredState, host: Pick<Host, 'now' | 'builtAt'>, atOnce: boolean): Decision =>
-  decide(
-    state,
-    { names: job.names, domainHash: job.domainHash, validMinDays: job.validMinDays },
-    { now: host.now(), builtAt: host.builtAt, atOnce },
-  )
+/** How a job stands with one of its CAs. */
+export interface Standing {
+  readonly server: JobServer
+  readonly paths: CertPaths
+  readonly state: StoredState
+}
+
+export interface Judgement {
+  readonly decision: Decision
+  /** Where there is work: with the CA whose turn it is. Else: with the one whose certificate is in use. */
+  readonly standing: Standing
+  /** With the CA whose certificate is in use. */
+  readonly current: Standing
+  readonly wish: Wish
+}
+
+/** What of the config a failure may come from, as one text: when it changes, the failure is forgotten. */
+export const healing = (job: Job): string =>
+  JSON.stringify([
+    job.names,
+    job.email,
+    job.challenge,
+    job.csr,
+    job.mustStaple,
+    job.notAfter,
+    job.preferredChain,
+    job.caCertificates,
+    job.plainHttp,
+  ])
+
+/** Of several CAs' certificates the one that has all names and was issued last counts. */
+function currentOf(standings: readonly [Standing, ...Standing[]], { names }: Job): Standing {
+  const rank = ({ state: { candidate } }: Standing): number =>
+    candidate.kind !== 'usable'
+      ? -1
+      : candidate.facts.notBefore.getTime() * (lackingNames(candidate.facts, names).length === 0 ? 1 : 1e-6)
+  return standings.reduce((best, other) => (rank(other) > rank(best) ? other : best))
+}
+
+/** How the job stands with the CA whose certificate is in use. Throws as `readState` does. */
+export const inUse = (job: Job, roots: Roots): Standing => currentOf(standingsOf(job, roots), job)
+
+function standingsOf(job: Job, roots: Roots): readonly [Standing, ...Standing[]] {
+  const standingWith = (server: JobServer): Standing => {
+    const paths = pathsOf(roots, job, server)
+    return { server, paths, state: readState(paths) }
+  }
+  const [first, ...others] = job.servers
+  return [standingWith(first), ...others.map(standingWith)]
+}
+
+/** Reads the state and judges it, now. Throws as `readState` does. */
+export function judge(
+  job: Job,
+  roots: Roots,
+  { now: clock, builtAt }: Pick<Host, 'now' | 'builtAt'>,
+  atOnce: boolean,
+): Judgement {
+  const standings = standingsOf(job, roots)
+  const current = currentOf(standings, job)
+  const { candidate } = current.state
+  const now = clock()
+  const notAfter = candidate.kind === 'usable' ? candidate.facts.notAfter : undefined
+  const wish = { names: job.names, config: healing(job), notAfter }
+  const memories = standings.map(({ state }) => state.memory)
+  const turn = turnOf(memories, wish, now)
+  const policy = { names: job.names, domainHash: job.domainHash, validMinDays: job.validMinDays }
+  const decision = decide(current.state, policy, { now, builtAt, atOnce, heldBack: turn.heldBack })
+  const standing = decision.kind === 'skip' ? current : (standings[turn.server] ?? current)
+  return { decision, standing, current, wish }
+}
 
 /**
  * What a skip has still to do. `something`: an earlier run was killed half-way, or names were re-ordered. `keep`: the
@@ -25,17 +91,17 @@ export type Left = 'nothing' | 'something' | 'keep'
 
 export function leftToDo(
   job: Job,
-  paths: CertPaths,
-  { candidate }: StoredState,
-  decision: Decision,
+  { decision, current }: Judgement,
   { gid, now }: { readonly gid: number | undefined; readonly now: Date },
 ): Left {
-  if (decision.kind !== 'skip' || candidate.kind !== 'usable') return 'nothing'
+  const { paths, state } = current
+  if (decision.kind !== 'skip' || state.candidate.kind !== 'usable') return 'nothing'
   if (decision.storeHash || hasPending(paths)) return 'something'
-  const difference = compare(paths.out, candidate.set, gid)
+  const difference = compare(paths.out, state.candidate.set, gid)
   if (difference === 'none') return 'nothing'
   const isKept =
-    difference === 'content' && betterInstalled(paths.out, candidate.facts, { names: job.names, now, condemned: paths })
+    difference === 'content' &&
+    betterInstalled(paths.out, state.candidate.facts, { names: job.names, now, condemned: paths })
   return isKept ? 'keep' : 'something'
 }
 

@@ -14,7 +14,8 @@ import { installPreliminary } from './install.ts'
 import { type Installed, readInstalled } from './installed.ts'
 import { ensureLocalCa, readLocalCaCertificate } from './local-ca-files.ts'
 import { type Held, tryFolder, waitFor } from './lock.ts'
-import { type Candidate, readState } from './state.ts'
+import { inUse } from './look.ts'
+import type { Candidate } from './state.ts'
 
 const day = 86_400_000
 
@@ -125,7 +126,7 @@ function look(job: Job, paths: CertPaths, tools: PreliminaryTools): Verdict {
   const ca = mayBeOurs ? readLocalCaCertificate(tools.roots) : undefined
   return judgePreliminary({
     installed,
-    candidate: readState(paths).candidate,
+    candidate: inUse(job, tools.roots).state.candidate,
     names: job.names,
     isOfPresentCa: mayBeOurs && ca !== undefined && isIssuedBy(installed.leaf, ca),
     now: issuingInstant(tools.host),

@@ -1,16 +1,17 @@
 // The work of one certificate from slot to marker: home slot, offline decision, and only if there is work: the waits, the
 // CA (through `obtain`, which the caller lends), store, install. After the waits the state is read again.
-import { NixacmeError, unreachable } from '../errors.ts'
+import { messageOf, NixacmeError, unreachable } from '../errors.ts'
 import type { Host } from '../host.ts'
-import { type Job, pathsOf } from '../job/job.ts'
+import { type Job, type JobServer, pathsOf } from '../job/job.ts'
 import type { CertPaths, Roots } from '../job/paths.ts'
 import type { Log } from '../log.ts'
 import { isoMinute } from '../time.ts'
-import type { Action, Decision } from './decision.ts'
+import { type Action, type Decision, isUrgent, timeLeft } from './decision.ts'
+import { Diary } from './diary.ts'
 import { type InstallOutcome, install } from './install.ts'
-import { judge, leftToDo, type Skip, saySkip } from './look.ts'
+import { type Judgement, judge, leftToDo, type Skip, type Standing, saySkip } from './look.ts'
 import { type HeldSlot, RunLocks } from './run-locks.ts'
-import { readState, type StoredState } from './state.ts'
+import { readState } from './state.ts'
 import { ensureFolders, type NewCertificate, proveSpace, settle, store, storeHash } from './store.ts'
 
 export interface RenewOptions {
@@ -33,7 +34,17 @@ export interface Tools {
   /** Told each decision as it is taken: what is known of a run that fails later. */
   onDecision(decision: Decision): void
   /** The network half. Undefined after a dry run. */
-  obtain(job: Job, paths: CertPaths, withAccountLock: AccountLock): Promise<NewCertificate | undefined>
+  obtain(job: Job, errand: Errand): Promise<NewCertificate | undefined>
+}
+
+/** What the network half is sent for. */
+export interface Errand {
+  /** With the CA to ask. */
+  readonly standing: Standing
+  /** With the CA whose certificate is in use. */
+  readonly current: Standing
+  readonly diary: Pick<Diary, 'ordering' | 'answering' | 'offers'>
+  readonly withAccountLock: AccountLock
 }
 
 /** Runs `work` while nobody else works on the same account. */
@@ -42,9 +53,13 @@ export type AccountLock = <T>(work: () => Promise<T>) => Promise<T>
 export interface Outcome {
   /** The last decision: what was done, or would be. */
   readonly decision: Decision
+  /** The CA that was asked, or whose certificate is in use. */
+  readonly server: JobServer
   /** The slot that the work ran under; null: none was needed. */
   readonly slot: number | null
   readonly installed: InstallOutcome['kind']
+  /** Why there is no new certificate, where the present one lives long enough for more tries. */
+  readonly failure?: NixacmeError
 }
 
 const whatIsDone: Record<Action, string> = {
@@ -68,7 +83,6 @@ class Run {
   readonly #job: Job
   readonly #options: RenewOptions
   readonly #tools: Tools
-  readonly #paths: CertPaths
   readonly #log: Log
 
   constructor(job: Job, options: RenewOptions, tools: Tools) {
@@ -76,27 +90,27 @@ class Run {
     this.#job = job
     this.#options = options
     this.#tools = tools
-    this.#paths = pathsOf(roots, job)
     this.#log = tools.log.about(job.cert)
     const patience = options.patience === undefined ? job.lock.timeout : options.patience
-    this.locks = new RunLocks({ job, roots, paths: this.#paths, host, log: this.#log, patience, slot: tools.slot })
+    const { legoCert } = pathsOf(roots, job)
+    this.locks = new RunLocks({ job, roots, legoCert, host, log: this.#log, patience, slot: tools.slot })
   }
 
   async perform(): Promise<Outcome> {
     const lockFault = this.#options.dryRun ? undefined : this.#tryHome()
-    const [state, decision] = this.#look()
-    if (decision.kind === 'skip') return this.#skip(state, decision)
-    if (decision.kind === 'wait') throw notYet(decision)
-    this.#warnAbout(state)
-    if (this.#options.dryRun) return this.#dryRun(decision)
+    const first = this.#look()
+    if (first.decision.kind === 'skip') return this.#skip(first, first.decision)
+    if (first.decision.kind === 'wait') throw this.#notYet(first)
+    this.#warnAbout(first.current)
+    if (this.#options.dryRun) return this.#dryRun(first, first.decision)
     if (lockFault) throw lockFault
-    ensureFolders(this.#tools.roots, this.#paths, this.#tools.gid)
+    ensureFolders(this.#tools.roots, first.standing.paths, this.#tools.gid)
     await this.locks.takeAll()
     // Another run may have done the work between our first look and the locks, or have failed at it.
-    const [stateNow, now] = this.#look()
-    if (now.kind === 'skip') return this.#skip(stateNow, now)
-    if (now.kind === 'wait') throw notYet(now)
-    return this.#work(now)
+    const now = this.#look()
+    if (now.decision.kind === 'skip') return this.#skip(now, now.decision)
+    if (now.decision.kind === 'wait') throw this.#notYet(now)
+    return this.#work(now, now.decision)
   }
 
   get #slotNumber(): number | null {
@@ -113,57 +127,112 @@ class Run {
     }
   }
 
-  #look(): [StoredState, Decision] {
-    const state = readState(this.#paths)
-    const decision = judge(this.#job, state, this.#tools.host, this.#options.atOnce)
-    this.#tools.onDecision(decision)
-    return [state, decision]
+  #judge(): Judgement {
+    const { roots, host } = this.#tools
+    return judge(this.#job, roots, host, this.#options.atOnce)
   }
 
-  #warnAbout({ candidate }: StoredState): void {
+  #look(): Judgement {
+    const judgement = this.#judge()
+    this.#tools.onDecision(judgement.decision)
+    return judgement
+  }
+
+  #warnAbout({ state: { candidate }, paths }: Standing): void {
     if (candidate.kind !== 'unusable') return
-    this.#log.warning(`the stored certificate in '${this.#paths.certificates}' cannot be used: ${candidate.reason}`, [
+    this.#log.warning(`the stored certificate in '${paths.certificates}' cannot be used: ${candidate.reason}`, [
       'a new one is asked for; the installed files stay until it is there',
     ])
   }
 
   /** Nothing is due; what an earlier run left undone is done, unless somebody else has the lock and does it. */
-  #skip(state: StoredState, decision: Skip): Outcome {
+  #skip(judgement: Judgement, decision: Skip): Outcome {
     saySkip(this.#log, decision)
-    const { gid, host } = this.#tools
-    const left = leftToDo(this.#job, this.#paths, state, decision, { gid, now: host.now() })
+    const { server, paths } = judgement.current
+    const { gid, host, roots } = this.#tools
+    const left = leftToDo(this.#job, judgement, { gid, now: host.now() })
     if (this.#options.dryRun || left === 'nothing' || !this.locks.tryCertificate())
-      return { decision, slot: this.#slotNumber, installed: 'unchanged' }
-    ensureFolders(this.#tools.roots, this.#paths, gid)
-    if (decision.storeHash) storeHash(this.#paths, this.#job.domainHash, gid)
-    else settle(this.#paths)
-    return { decision, slot: this.#slotNumber, installed: this.#install(decision, false) }
+      return { decision, server, slot: this.#slotNumber, installed: 'unchanged' }
+    ensureFolders(roots, paths, gid)
+    if (decision.storeHash) storeHash(paths, this.#job.domainHash, gid)
+    else settle(paths)
+    return { decision, server, slot: this.#slotNumber, installed: this.#install(decision, paths, false) }
   }
 
-  async #dryRun(decision: Work): Promise<Outcome> {
+  async #dryRun(judgement: Judgement, decision: Work): Promise<Outcome> {
+    const { standing, current } = judgement
     this.#log.info(`would be ${headline(decision)}`)
-    await this.#tools.obtain(this.#job, this.#paths, (work) => work())
-    return { decision, slot: this.#job.lock.home, installed: 'unchanged' }
+    const diary = { ordering() {}, answering() {}, offers() {} }
+    await this.#tools.obtain(this.#job, { standing, current, diary, withAccountLock: (work) => work() })
+    return { decision, server: standing.server, slot: this.#job.lock.home, installed: 'unchanged' }
   }
 
-  async #work(decision: Work): Promise<Outcome> {
-    proveSpace(this.#paths)
+  /** Asks the CA whose turn it is, and where that one fails for good, the next. */
+  async #work(judgement: Judgement, decision: Work): Promise<Outcome> {
+    const { standing } = judgement
+    ensureFolders(this.#tools.roots, standing.paths, this.#tools.gid)
+    proveSpace(standing.paths)
     this.#log.info(headline(decision))
-    const certificate = await this.#tools.obtain(this.#job, this.#paths, (work) => this.locks.withAccount(work))
+    const diary = this.#diary(judgement)
+    try {
+      return await this.#ask(judgement, decision, diary)
+    } catch (e) {
+      if (this.#tools.host.interrupted.aborted) attempt(() => diary.interrupted())
+      const fault =
+        e instanceof NixacmeError ? e : new NixacmeError('bug', `a fault of nixacme: ${messageOf(e)}`, { cause: e })
+      if (this.#tools.host.interrupted.aborted) throw fault
+      // Where it cannot be written down, what went wrong before is what is to be told.
+      attempt(() => diary.failed(fault))
+      const next = this.#judge()
+      const isAnothersTurn = next.standing.server !== standing.server
+      if (!isAnothersTurn || next.decision.kind === 'skip' || next.decision.kind === 'wait')
+        return this.#fail(judgement, decision, fault)
+      this.#log.warning(fault.message, [...fault.hints, `asking the next CA, '${next.standing.server.directoryUrl}'`])
+      return this.#work(next, next.decision)
+    }
+  }
+
+  #diary({ standing, wish }: Judgement): Diary {
+    const { gid, host } = this.#tools
+    const { now } = host
+    return new Diary(standing.state.memory, { path: standing.paths.memory, gid, wish, now, chance: Math.random })
+  }
+
+  async #ask({ standing, current }: Judgement, decision: Work, diary: Diary): Promise<Outcome> {
+    const { server, paths } = standing
+    diary.begin()
+    const withAccountLock: AccountLock = (work) => this.locks.withAccount(paths.accountRoot, work)
+    const certificate = await this.#tools.obtain(this.#job, { standing, current, diary, withAccountLock })
     if (!certificate) throw new NixacmeError('bug', 'the CA half gave no certificate')
     const { domain, domainHash } = this.#job
     this.#log.progress('installing the certificate')
-    store(this.#paths, certificate, { domain, domainHash }, this.#tools.gid)
-    return { decision, slot: this.#slotNumber, installed: this.#install(decision, true) }
+    store(paths, certificate, { domain, domainHash }, this.#tools.gid)
+    diary.succeeded()
+    return { decision, server, slot: this.#slotNumber, installed: this.#install(decision, paths, true) }
   }
 
-  #install({ kind: action }: Decision, fresh: boolean): InstallOutcome['kind'] {
-    const { candidate } = readState(this.#paths)
+  /** A renewal that has time for more tries ends well all the same, with a warning; the others fail. */
+  #fail({ standing }: Judgement, decision: Work, fault: NixacmeError): Outcome {
+    if (decision.kind !== 'renew' || this.#options.atOnce) throw fault
+    const now = this.#tools.host.now()
+    if (isUrgent(decision, now)) throw new ExpiringError(decision, fault, now)
+    return { decision, server: standing.server, slot: this.#slotNumber, installed: 'unchanged', failure: fault }
+  }
+
+  #notYet({ decision }: Judgement): NixacmeError {
+    const fault = new NixacmeError('later', `waiting: ${decision.reason}`, { hints: ['--now tries at once'] })
+    const now = this.#tools.host.now()
+    const isRenewal = decision.kind === 'wait' && decision.action === 'renew'
+    return isRenewal && isUrgent(decision, now) ? new ExpiringError(decision, fault, now) : fault
+  }
+
+  #install({ kind: action }: Decision, paths: CertPaths, fresh: boolean): InstallOutcome['kind'] {
+    const { candidate } = readState(paths)
     if (candidate.kind !== 'usable')
-      throw new NixacmeError('data', `what was stored in '${this.#paths.certificates}' cannot be read back`)
+      throw new NixacmeError('data', `what was stored in '${paths.certificates}' cannot be read back`)
     const { gid, host } = this.#tools
-    const options = { names: this.#job.names, condemned: this.#paths, gid, now: host.now(), fresh }
-    const outcome = install(this.#paths.out, candidate.set, options)
+    const options = { names: this.#job.names, condemned: paths, gid, now: host.now(), fresh }
+    const outcome = install(paths.out, candidate.set, options)
     switch (outcome.kind) {
       case 'installed':
         this.#log.notice(`installed new certificate, valid until ${isoMinute(outcome.notAfter)}`, {
@@ -191,5 +260,27 @@ type Work = Extract<Decision, { kind: Action }>
 
 const headline = ({ kind, reason }: Work): string => `${whatIsDone[kind]}: ${reason}`
 
-const notYet = ({ reason }: Decision): NixacmeError =>
-  new NixacmeError('later', `waiting: ${reason}`, { hints: ['--now tries at once'] })
+/** What cannot be done does not hide what went wrong before. */
+function attempt(action: () => void): void {
+  try {
+    action()
+  } catch {
+    // A full disk, as a rule: the failure that is being told is the one that matters.
+  }
+}
+
+/** The certificate runs out soon, and no new one can be had. */
+class ExpiringError extends NixacmeError {
+  override readonly name = 'ExpiringError'
+  readonly #fault: NixacmeError
+
+  constructor({ notAfter }: Decision, fault: NixacmeError, now: Date) {
+    const left = notAfter ? timeLeft(notAfter, now) : 'none left'
+    super('expiring', `the certificate runs out soon (${left}): ${fault.message}`, { hints: fault.hints, cause: fault })
+    this.#fault = fault
+  }
+
+  override get problem(): string {
+    return this.#fault.problem
+  }
+}

@@ -4,7 +4,7 @@ import { NixacmeError, systemWord } from '../errors.ts'
 import { ensureDir } from '../fs.ts'
 import type { Host } from '../host.ts'
 import type { Job } from '../job/job.ts'
-import { type CertPaths, type Roots, slotPath } from '../job/paths.ts'
+import { type Roots, slotPath } from '../job/paths.ts'
 import type { Log } from '../log.ts'
 import { isoMinute } from '../time.ts'
 import { type Held, readHolder, tryFolder, trySlot, waitFor } from './lock.ts'
@@ -17,7 +17,8 @@ const newsEvery = 60_000
 export interface RunLocksOptions {
   readonly job: Job
   readonly roots: Roots
-  readonly paths: CertPaths
+  /** The certificate's folder, which its lock is taken on. */
+  readonly legoCert: string
   readonly host: Pick<Host, 'now' | 'pid' | 'interrupted'>
   readonly log: Log
   /** A slot that is held already: the short way waited for it. */
@@ -65,7 +66,7 @@ export class RunLocks {
 
   /** Takes the certificate's lock if it is free. */
   tryCertificate(): boolean {
-    this.#certificate ??= tryFolder(this.#options.paths.legoCert)
+    this.#certificate ??= tryFolder(this.#options.legoCert)
     return this.#certificate !== undefined
   }
 
@@ -75,11 +76,11 @@ export class RunLocks {
     await this.takeSlot()
   }
 
-  /** Runs `work` while nobody else works on the same account. */
-  async withAccount<T>(work: () => Promise<T>): Promise<T> {
-    const { paths, log } = this.#options
+  /** Runs `work` while nobody else works on the account in this folder. */
+  async withAccount<T>(accountRoot: string, work: () => Promise<T>): Promise<T> {
+    const { log } = this.#options
     const held = await this.#wait(
-      () => tryFolder(paths.accountRoot),
+      () => tryFolder(accountRoot),
       { seconds: accountPatience, what: 'the registration of the account by another run' },
       () => log.waiting('waiting: another run registers the account'),
     )
@@ -94,9 +95,9 @@ export class RunLocks {
     if (this.tryCertificate()) return
     // The other run may need the very slot that we hold.
     this.#releaseSlot()
-    const { paths, patience, log } = this.#options
+    const { legoCert, patience, log } = this.#options
     this.#certificate = await this.#wait(
-      () => tryFolder(paths.legoCert),
+      () => tryFolder(legoCert),
       { seconds: patience, what: 'the other run for this certificate' },
       () => log.waiting('waiting: another run works on this certificate'),
     )

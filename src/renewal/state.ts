@@ -4,11 +4,12 @@ import * as fs from 'node:fs'
 import { basename } from 'node:path'
 import { readPem, splitPem } from '../certificate/pem.ts'
 import { type CertificateFacts, type CertificateSet, judgeLeaf } from '../certificate/read.ts'
-import { hasCode, NixacmeError, readError } from '../errors.ts'
-import { orAbsent, readIfThere, under } from '../fs.ts'
+import { hasCode, readError } from '../errors.ts'
+import { orAbsent, under } from '../fs.ts'
 import type { CertPaths } from '../job/paths.ts'
 import { isSecure } from '../url.ts'
 import { condemnation } from './condemned.ts'
+import { type Memory, readMemory } from './memory.ts'
 import { type Advice, adviceOn } from './renewal-info.ts'
 import { readWatch } from './renewal-info-file.ts'
 
@@ -24,12 +25,6 @@ export type Candidate =
   | { readonly kind: 'missing'; readonly what: string }
   | { readonly kind: 'unusable'; readonly reason: string }
   | { readonly kind: 'usable'; readonly facts: CertificateFacts; readonly set: StoredSet }
-
-/** Our own memory of the certificate (`nixacme.json`); times are instants, undefined where nothing is remembered. */
-export interface Memory {
-  /** After failures: not before this. */
-  readonly retryAt?: Date
-}
 
 export interface StoredState {
   readonly candidate: Candidate
@@ -102,42 +97,6 @@ function readAccount(paths: CertPaths): StoredState['account'] {
     if (e instanceof SyntaxError) return 'key'
     throw readError(paths.accountJson, e)
   }
-}
-
-export const memoryVersion = 1
-
-function instant(value: unknown): Date | undefined {
-  const date = typeof value === 'string' ? new Date(value) : undefined
-  return date && !Number.isNaN(date.getTime()) ? date : undefined
-}
-
-/**
- * `nixacme.json`: `{"version": 1, "retryAt"?: ISO 8601}`. A newer version is refused, since what it
- * says cannot be kept; anything else that is damaged throws `data` (65) too, for the same reason.
- */
-function readMemory(path: string): Memory {
-  const hints = [`move '${path}' aside to forget what it says`]
-  let text: string | undefined
-  try {
-    text = readIfThere(path)?.toString()
-  } catch (e) {
-    throw readError(path, e)
-  }
-  if (text === undefined) return {}
-  let value: unknown
-  try {
-    value = JSON.parse(text)
-  } catch (cause) {
-    throw new NixacmeError('data', `'${path}' is not JSON`, { cause, hints })
-  }
-  const { version, retryAt } = (value ?? {}) as Record<string, unknown>
-  if (typeof version !== 'number') throw new NixacmeError('data', `'${path}' names no version`, { hints })
-  if (version > memoryVersion)
-    throw new NixacmeError('data', `'${path}' has version ${version}, this nixacme reads up to ${memoryVersion}`, {
-      hints: ['it was written by a newer nixacme: use that one', ...hints],
-    })
-  const retry = instant(retryAt)
-  return retry ? { retryAt: retry } : {}
 }
 
 /** Reads everything. Throws `data` (65) or `permission` (77) for what is there and cannot be read. */

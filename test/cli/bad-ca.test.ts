@@ -142,7 +142,7 @@ test('a first run that the CA refuses leaves no certificate, no marker and no ch
   const { status, stderr } = await world.nixacme(['renew', cert])
   assert.equal(status, 76, stderr)
   const { out, certificates } = world.paths()
-  assert.deepEqual([readdirSync(out), readdirSync(certificates)], [[], []])
+  assert.deepEqual([readdirSync(out), readdirSync(certificates)], [[], ['nixacme.json']])
   assert.deepEqual(readdirSync(join(world.webroot, '.well-known/acme-challenge')), [])
   assert.equal(world.ca.stats.orders, 0)
 })

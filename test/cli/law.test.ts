@@ -4,6 +4,7 @@ import assert from 'node:assert/strict'
 import { rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
+import { failedUntil, writeMemory } from '../renewal/support/stored.ts'
 import { makeSet, truncate } from '../support/certificates.ts'
 import { changesBetween } from '../support/tree.ts'
 import { cert, day, makeWorld, type Said, type World, ways } from '../support/world.ts'
@@ -52,8 +53,7 @@ const expired = async (world: World) => {
 
 const inDays = (days: number) => new Date(Date.now() + days * day * 1000)
 
-const remember = (at: string) =>
-  spoiled((w) => writeFileSync(w.paths().memory, JSON.stringify({ version: 1, retryAt: at })))
+const remember = (at: string) => spoiled((w) => writeMemory(w.paths(), failedUntil(new Date(at), w.job())))
 
 const states: readonly State[] = [
   { name: 'nothing there', make: () => {}, action: 'run', reason: /^no certificate and key yet$/, requests: 11 },
@@ -114,10 +114,10 @@ const states: readonly State[] = [
     name: 'failures, not yet forgotten',
     async make(world) {
       await issuedBefore(61)(world)
-      writeFileSync(world.paths().memory, JSON.stringify({ version: 1, retryAt: '2099-01-01T00:00:00Z' }))
+      writeMemory(world.paths(), failedUntil(new Date('2099-01-01T00:00:00Z'), world.job()))
     },
     action: 'wait',
-    reason: /after failures not before 2099-01-01T00:00:00\.000Z$/,
+    reason: /; not before 2099-01-01T00:00Z: failed 2098-12-31T23:59Z: cannot reach the CA/,
     requests: 0,
     status: 75,
   },

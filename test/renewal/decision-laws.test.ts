@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { decide, dueAt } from '../../src/renewal/decision.ts'
+import { emptyMemory } from '../../src/renewal/memory.ts'
 import type { Advice } from '../../src/renewal/renewal-info.ts'
 import type { StoredState } from '../../src/renewal/state.ts'
 import { day, second } from './support/decision-table.ts'
@@ -48,11 +49,12 @@ const state: fc.Arbitrary<StoredState> = fc.record({
   ),
   account: fc.constantFrom('registered', 'key', 'missing'),
   domainHash: fc.constantFrom('h', 'other', undefined),
-  memory: fc.record({ retryAt: instant }, { requiredKeys: [] }),
+  memory: fc.constant(emptyMemory),
   advice,
 })
 const policy = fc.record({ names: fc.uniqueArray(name, { minLength: 1 }), domainHash: fc.constant('h'), validMinDays })
-const at = fc.record({ now: instant, builtAt: instant, atOnce: fc.boolean() })
+const heldBack = fc.option(fc.record({ until: instant, why: fc.constant('failed') }), { nil: undefined })
+const at = fc.record({ now: instant, builtAt: instant, atOnce: fc.boolean(), heldBack })
 
 /** A certificate in order, so that only dates decide. */
 const inOrder = fc.record({ facts, validMinDays, advice })
@@ -63,7 +65,7 @@ function judge(o: { facts: Facts; validMinDays: number | null; advice: Advice | 
       candidate: { kind: 'usable', facts: o.facts, set },
       account: 'registered',
       domainHash: 'h',
-      memory: {},
+      memory: emptyMemory,
       advice: o.advice,
     },
     { names: o.facts.names, domainHash: 'h', validMinDays: o.validMinDays },

@@ -4,8 +4,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { CertificateFacts } from '../../src/certificate/read.ts'
 import { type Decision, decide, dueAt, timeLeft } from '../../src/renewal/decision.ts'
+import { emptyMemory } from '../../src/renewal/memory.ts'
 import type { Advice } from '../../src/renewal/renewal-info.ts'
-import type { Memory } from '../../src/renewal/state.ts'
 import {
   allCases,
   day,
@@ -37,7 +37,7 @@ test('every combination of state, names, dates, memory and --now: what the table
     }
     if (got.kind === 'wait') {
       assert.equal(got.action, kind, about)
-      assert.deepEqual(got.until, state.memory.retryAt, about)
+      assert.deepEqual(got.until, at.heldBack?.until, about)
     }
     assert.match(got.reason, /^[^\n.][^\n]*[^\n.]$/, about)
   }
@@ -50,8 +50,8 @@ function judge(o: {
   notAfter: Date
   now: Date
   validMinDays: number | null
-  memory?: Memory
   advice?: Advice
+  retryAt?: Date
   builtAt?: Date
   atOnce?: boolean
 }): Decision {
@@ -66,11 +66,16 @@ function judge(o: {
       candidate: { kind: 'usable', facts, set },
       account: 'registered',
       domainHash: 'h',
-      memory: o.memory ?? {},
+      memory: emptyMemory,
       advice: o.advice,
     },
     { names: ['a.test'], domainHash: 'h', validMinDays: o.validMinDays },
-    { now: o.now, builtAt: o.builtAt ?? new Date(0), atOnce: o.atOnce ?? false },
+    {
+      now: o.now,
+      builtAt: o.builtAt ?? new Date(0),
+      atOnce: o.atOnce ?? false,
+      heldBack: o.retryAt && { until: o.retryAt, why: 'failed' },
+    },
   )
 }
 
@@ -171,8 +176,7 @@ test('RFC 9773 §4.2: the explanationURL is told to the operator, before and whe
 
 test('the failure memory holds to its last millisecond, and --now does not ask it', () => {
   const retryAt = before(10 * day)
-  const at = (now: Date, atOnce = false) =>
-    judge({ notAfter: end, now, validMinDays: 30, memory: { retryAt }, atOnce }).kind
+  const at = (now: Date, atOnce = false) => judge({ notAfter: end, now, validMinDays: 30, retryAt, atOnce }).kind
   assert.equal(at(new Date(retryAt.getTime() - 1)), 'wait')
   assert.equal(at(retryAt), 'renew')
   assert.equal(at(new Date(retryAt.getTime() - 1), true), 'renew')
@@ -201,10 +205,7 @@ test('the reason names what changed, the days left and where the date comes from
   assert.match(reason({ validMinDays: null }), /^40 days left, due from 2026-08-02T12:00Z$/)
   assert.match(reason({ validMinDays: 1, now: before(day) }), /^24 hours left, 1 day required$/)
   assert.equal(reason({ atOnce: true }), 'asked for with --now')
-  assert.match(
-    reason({ memory: { retryAt: end }, now: before(day) }),
-    /; after failures not before 2026-09-01T12:00:00/,
-  )
+  assert.match(reason({ retryAt: end, now: before(day) }), /, 30 days required; not before 2026-09-01T12:00Z: failed$/)
 })
 
 for (const [left, words] of [

@@ -9,11 +9,11 @@ import { day, makeSet } from '../support/certificates.ts'
 import { holder, holderWords, holdSlot } from './support/lock-hold.ts'
 import { makeJob } from './support/lock-job.ts'
 import { handsOut, issued, makePlace, type Place } from './support/renewal.ts'
-import { writeAccount, writeCertificate, writeMemory } from './support/stored.ts'
+import { failedUntil, writeAccount, writeCertificate, writeMemory } from './support/stored.ts'
 
 const names = ['example.com']
 const fresh = await makeSet({ names })
-const dueSet = await makeSet({ names, notBefore: new Date(Date.now() - 80 * day) })
+const dueSet = await makeSet({ names, notBefore: new Date(Date.now() - 65 * day) })
 
 const is = (kind: string, pattern: RegExp) => (e: unknown) =>
   e instanceof NixacmeError && e.kind === kind && pattern.test(e.message)
@@ -42,7 +42,7 @@ function stored(place: Place, set = fresh): void {
 test('the CA is asked under certificate and slot; the account is locked only where it is asked for; all free afterwards', async (t) => {
   const place = makePlace(t)
   await place.run({
-    async obtain(_job, _paths, withAccountLock) {
+    async obtain(_job, { withAccountLock }) {
       assert.deepEqual(locks(place), { slot: true, certificate: true, account: false })
       await withAccountLock(async () =>
         assert.deepEqual(locks(place), { slot: true, certificate: true, account: true }),
@@ -194,9 +194,9 @@ test('a failure that was remembered during the wait counts: 75, and no request',
   const held = holdSlot(t, place.roots, 1)
   const run = place.start()
   await run.heard(/waiting for slot/)
-  writeMemory(place.paths, { version: 1, retryAt: new Date(Date.now() + day).toISOString() })
+  writeMemory(place.paths, failedUntil(new Date(Date.now() + day), place.job))
   held.release()
-  await assert.rejects(run.outcome, is('later', /after failures not before/))
+  await assert.rejects(run.outcome, is('later', /not before .*: failed/))
 })
 
 test('a signal ends each of the waits, with all locks free', async (t) => {
@@ -212,7 +212,7 @@ test('a signal ends each of the waits, with all locks free', async (t) => {
           : tryFolder(place.paths.accountRoot)
     const run = place.start({
       signal: controller.signal,
-      obtain: (_job, _paths, withAccountLock) => withAccountLock(() => Promise.reject(new Error('not reached'))),
+      obtain: (_job, { withAccountLock }) => withAccountLock(() => Promise.reject(new Error('not reached'))),
     })
     await run.heard(/waiting/)
     controller.abort('SIGTERM')

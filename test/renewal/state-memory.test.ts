@@ -6,7 +6,8 @@ import { type TestContext, test } from 'node:test'
 import { NixacmeError } from '../../src/errors.ts'
 import { pathsOf } from '../../src/job/job.ts'
 import type { CertPaths } from '../../src/job/paths.ts'
-import { memoryVersion, readState } from '../../src/renewal/state.ts'
+import { memoryVersion } from '../../src/renewal/memory.ts'
+import { readState } from '../../src/renewal/state.ts'
 import { temporaryDir } from '../support/process.ts'
 import { makeJob } from './support/lock-job.ts'
 import { accountJson, writeAccount, writeMemory } from './support/stored.ts'
@@ -60,16 +61,46 @@ test('a key whose registration was not written is known for what it is', (t) => 
 const damaged = (paths: CertPaths) => (e: unknown) =>
   e instanceof NixacmeError && e.kind === 'data' && e.message.includes(`'${paths.memory}'`)
 
-test('the memory: an instant or none; what is no instant is not remembered', (t) => {
+const failure = {
+  kind: 'rateLimited',
+  problem: 'rateLimited',
+  message: 'too many orders',
+  details: ['try later'],
+  links: ['https://ca.example/limits'],
+  count: 3,
+  first: '2026-09-01T00:00:00.000Z',
+  last: '2026-09-02T00:00:00.000Z',
+  retryAfter: '2026-09-03T10:00:00.000Z',
+  retryAt: '2026-09-03T10:01:00.000Z',
+  config: '[]',
+}
+
+test('the memory: what is there and in order, as dates and texts; what is not is not remembered', (t) => {
   const paths = inOrder(t)
   const memoryOf = (value: unknown) => {
     writeMemory(paths, value)
-    return readState(paths).memory
+    return JSON.parse(JSON.stringify(readState(paths).memory))
   }
-  const retryAt = '2026-09-01T00:00:00+02:00'
-  assert.deepEqual(memoryOf({ version: 1 }), {})
-  assert.deepEqual(memoryOf({ version: 1, retryAt }), { retryAt: new Date('2026-08-31T22:00:00Z') })
-  assert.deepEqual(memoryOf({ version: 1, retryAt: 17, more: {} }), {})
+  const nothing = { orders: [], unproven: [] }
+  assert.deepEqual(memoryOf({ version: 1 }), nothing)
+  const all = {
+    failure,
+    attempt: { since: '2026-09-01T00:00:00.000Z', crashes: 2 },
+    orders: [{ at: '2026-09-01T00:00:00.000Z', names: 'a.example b.example' }],
+    unproven: [{ at: '2026-09-01T00:00:00.000Z', name: 'a.example' }],
+    offered: ['classic', 'shortlived'],
+  }
+  assert.deepEqual(memoryOf({ version: 1, ...all, more: {} }), all)
+  assert.deepEqual(memoryOf({ version: 1, failure: { ...failure, last: '2026-09-02T02:00:00+02:00' } }), {
+    ...nothing,
+    failure,
+  })
+  assert.deepEqual(memoryOf({ version: 1, failure: { ...failure, retryAt: 'soon' } }), nothing)
+  assert.deepEqual(memoryOf({ version: 1, failure: { ...failure, kind: 'fate' } }), nothing)
+  assert.deepEqual(
+    memoryOf({ version: 1, failure: 'yes', attempt: 1, orders: [1, { at: 1 }], unproven: {}, offered: 3 }),
+    nothing,
+  )
 })
 
 test('a memory of a newer nixacme is refused (65) and left alone', (t) => {

@@ -8,6 +8,7 @@ import { type TestContext, test } from 'node:test'
 import { NixacmeError } from '../../src/errors.ts'
 import { pathsOf } from '../../src/job/job.ts'
 import type { CertPaths } from '../../src/job/paths.ts'
+import { emptyMemory } from '../../src/renewal/memory.ts'
 import { pendingDir, readState, type StoredState } from '../../src/renewal/state.ts'
 import { assemble, foreignKey, makeSet, rootPem } from '../support/certificates.ts'
 import { temporaryDir } from '../support/process.ts'
@@ -50,7 +51,7 @@ test("lego's files in the places of a NixOS machine are the state", (t) => {
   assert.equal(whatOf(got), 'usable')
   assert.equal(got.account, 'registered')
   assert.equal(got.domainHash, 'b732c9401d3417458f52')
-  assert.deepEqual(got.memory, {})
+  assert.deepEqual(got.memory, emptyMemory)
 })
 
 test("a wildcard's files are found under lego's underscore, its names in lower case", async (t) => {
@@ -71,7 +72,7 @@ test('nothing there at all: missing, no account, no hash, no memory, no advice',
     candidate: { kind: 'missing', what: 'certificate and key' },
     account: 'missing',
     domainHash: undefined,
-    memory: {},
+    memory: emptyMemory,
     advice: undefined,
   })
 })

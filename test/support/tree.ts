@@ -9,6 +9,8 @@ export type Tree = ReadonlyMap<string, string>
 export interface TreeOptions {
   /** Also when entries of a folder came and went; else a probe file that was removed again leaves no trace. */
   readonly folderTimes?: boolean
+  /** Paths that are passed over. */
+  readonly but?: RegExp
 }
 
 function look(path: string, { folderTimes = false }: TreeOptions): string {
@@ -20,11 +22,14 @@ function look(path: string, { folderTimes = false }: TreeOptions): string {
   return `file ${owner} ${s.size} ${hash} ${s.mtimeNs}`
 }
 
+/** What a run remembers of its failures: the one thing that a failure changes. */
+export const memoryFiles = /\/nixacme\.json$/
+
 /** Everything below `roots` (those that are there), by absolute path. Links are not followed. */
 export function treeOf(roots: readonly string[], options: TreeOptions = {}): Tree {
   const tree = new Map<string, string>()
   const visit = (path: string) => {
-    if (!lstatSync(path, { throwIfNoEntry: false })) return
+    if (options.but?.test(path) || !lstatSync(path, { throwIfNoEntry: false })) return
     tree.set(path, look(path, options))
     if (lstatSync(path).isDirectory()) for (const name of readdirSync(path).sort()) visit(join(path, name))
   }

@@ -12,7 +12,7 @@ import { type Ca, type CaOptions, startCa } from '../ca/ca.ts'
 import { serveWebroot } from '../ca/webroot.ts'
 import { fakeHost, type HostChanges } from './fake-host.ts'
 import { type Running, type RunOptions, runCli, spawnCli, temporaryDir } from './process.ts'
-import { type Tree, treeOf } from './tree.ts'
+import { memoryFiles, type Tree, treeOf } from './tree.ts'
 
 export const day = 86_400
 
@@ -62,7 +62,7 @@ export interface World {
   paths(cert?: string): CertPaths
   /** Gets all certificates, which must go well, and forgets the requests that it took. */
   issueAll(): Promise<void>
-  /** Everything a failure must leave alone: state, jobs, config and webroot; `also` adds folders. */
+  /** Everything a failure must leave alone: state (but its own memory), jobs, config and webroot; `also` adds folders. */
   tree(also?: readonly string[]): Tree
 }
 
@@ -146,7 +146,7 @@ export async function makeWorld(t: Ending, options: WorldOptions = {}): Promise<
       assert.equal(status, 0, stderr)
       ca.reset()
     },
-    tree: (also = []) => treeOf([state, roots.jobs, dirname(configFile), webroot, ...also]),
+    tree: (also = []) => treeOf([state, roots.jobs, dirname(configFile), webroot, ...also], { but: memoryFiles }),
   }
   world.configure({})
   return world

@@ -1,6 +1,7 @@
 // The table of DESIGN §6 once more, as rows in order, of which the first that fits is the answer: written from the table
 // and not from the code, so that the two can be held against each other. Also all the cases that the rows tell apart.
 import type { Circumstances, Decision, Policy } from '../../../src/renewal/decision.ts'
+import { emptyMemory } from '../../../src/renewal/memory.ts'
 import type { StoredState } from '../../../src/renewal/state.ts'
 
 export const second = 1000
@@ -122,9 +123,14 @@ export function inputsOf(c: Case): { state: StoredState; policy: Policy; at: Cir
       candidate,
       account: c.account,
       domainHash: { equal: 'hash', differs: 'other', absent: undefined }[c.hash],
-      memory: c.retryAt === 'none' ? {} : { retryAt: new Date(now.getTime() + offset) },
+      memory: emptyMemory,
     },
     policy: { names: wanted[c.names], domainHash: 'hash', validMinDays },
-    at: { now, builtAt, atOnce: c.atOnce },
+    at: {
+      now,
+      builtAt,
+      atOnce: c.atOnce,
+      heldBack: c.retryAt === 'none' ? undefined : { until: new Date(now.getTime() + offset), why: 'failed' },
+    },
   }
 }

@@ -73,7 +73,7 @@ async function perform({ round, job, roots, events, delayMs, holdMs, accountMs }
         }),
         gid: undefined,
         onDecision() {},
-        async obtain(_job, _paths, withAccountLock) {
+        async obtain(_job, { withAccountLock }) {
           reached = true
           say({ said: 'holding', round })
           const key = `slot${slot()}`

@@ -3,6 +3,7 @@ import { chmodSync, mkdirSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import type { Job } from '../../../src/job/job.ts'
 import type { CertPaths } from '../../../src/job/paths.ts'
+import { healing } from '../../../src/renewal/look.ts'
 import type { StoredSet } from '../../../src/renewal/state.ts'
 
 function write(path: string, content: string, mode = 0o600): void {
@@ -29,5 +30,19 @@ export function writeAccount(paths: CertPaths, email = 'hostmaster@example.test'
   write(paths.accountJson, accountJson(email))
   write(paths.accountKey, '-----BEGIN EC PRIVATE KEY-----\nAA==\n-----END EC PRIVATE KEY-----\n', 0o644)
 }
+
+/** A memory of one failure with this job: the next try is at `retryAt`. */
+export const failedUntil = (retryAt: Date, job: Job): object => ({
+  version: 1,
+  failure: {
+    kind: 'network',
+    problem: 'unavailable',
+    message: "cannot reach the CA at 'ca.example'",
+    count: 1,
+    last: new Date(retryAt.getTime() - 60_000).toISOString(),
+    retryAt: retryAt.toISOString(),
+    config: healing(job),
+  },
+})
 
 export const writeMemory = (paths: CertPaths, value: unknown): void => write(paths.memory, JSON.stringify(value))

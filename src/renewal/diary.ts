@@ -1,0 +1,136 @@
+// The memory of one certificate at one CA while a run works on it: each change is on disk when the call returns, so that
+// whatever ends the run, the next one knows what the CA was asked for.
+import type { NixacmeError } from '../errors.ts'
+import type { FailureKind, Memory } from './memory.ts'
+import { type Failure, writeMemory } from './memory.ts'
+import { nameSet, orderWindow, retryAt, standingFailure, validationWindow, type Wish } from './schedule.ts'
+
+export interface DiaryOptions {
+  /** Path of `nixacme.json`. */
+  readonly path: string
+  readonly gid: number | undefined
+  readonly wish: Wish
+  now(): Date
+  /** From 0 to 1, another one at each call. */
+  chance(): number
+}
+
+export class Diary {
+  #memory: Memory
+  readonly #before: Memory
+  readonly #options: DiaryOptions
+  #asked: readonly string[] = []
+  #ordered = false
+
+  /** The certificate's lock must be held. `memory` is what was read under it. */
+  constructor(memory: Memory, options: DiaryOptions) {
+    this.#before = memory
+    this.#memory = memory
+    this.#options = options
+  }
+
+  /** Work with the CA begins. Throws `write` (73) or `permission` (77), as all do. */
+  begin(): void {
+    const { attempt } = this.#before
+    this.#write({ attempt: { since: this.#options.now(), crashes: attempt ? attempt.crashes + 1 : 0 } })
+  }
+
+  /** A new order is about to be placed. */
+  ordering(): void {
+    const { wish, now } = this.#options
+    this.#ordered = true
+    this.#write({ orders: [...this.#memory.orders, { at: now(), names: nameSet(wish.names) }] })
+  }
+
+  /** The challenges of these names are about to be answered: failures, until the contrary is known. */
+  answering(names: readonly string[]): void {
+    this.#asked = names
+    const at = this.#options.now()
+    this.#write({ unproven: [...this.#memory.unproven, ...names.map((name) => ({ at, name }))] })
+  }
+
+  /** What the CA offers. */
+  offers({ profiles }: { readonly profiles: readonly string[] }): void {
+    if (profiles.join(' ') !== this.#memory.offered?.join(' ')) this.#write({ offered: profiles })
+  }
+
+  /** The certificate is there. */
+  succeeded(): void {
+    this.#write({ failure: undefined, attempt: undefined, unproven: this.#before.unproven })
+  }
+
+  /** A signal ended the work, which is no failure. */
+  interrupted(): void {
+    this.#write({ attempt: undefined })
+  }
+
+  /**
+   * Writes a failure down. `undefined` where the fault is this machine's and nothing was ordered: that is not the CA's
+   * business, and the next run may try at once.
+   */
+  failed(e: NixacmeError): Failure | undefined {
+    const { now, chance, wish } = this.#options
+    const kind = kindOf(e)
+    const isHarmless = kind === 'local' && !this.#ordered
+    const earlier = standingFailure(this.#before, wish.config)
+    const failure = isHarmless ? earlier : failureOf(e, kind, earlier, { at: now(), config: wish.config, chance })
+    const proven = this.#asked.filter((name) => kind === 'validation' && !e.refusal?.unproven.includes(name))
+    const since = new Set(this.#memory.unproven.slice(this.#before.unproven.length))
+    const unproven = this.#memory.unproven.filter((u) => !(since.has(u) && proven.includes(u.name)))
+    this.#write({ failure, attempt: undefined, unproven })
+    return isHarmless ? undefined : failure
+  }
+
+  #write(change: { readonly [K in keyof Memory]?: Memory[K] | undefined }): void {
+    const { path, gid, now } = this.#options
+    const since = (window: number) => (entry: { readonly at: Date }) => entry.at.getTime() > now().getTime() - window
+    const { orders = [], unproven = [], failure, attempt, offered } = { ...this.#memory, ...change }
+    this.#memory = {
+      ...(failure && { failure }),
+      ...(attempt && { attempt }),
+      orders: orders.filter(since(orderWindow)),
+      unproven: unproven.filter(since(validationWindow)),
+      ...(offered && { offered }),
+    }
+    writeMemory(path, this.#memory, gid)
+  }
+}
+
+function kindOf({ kind, refusal }: NixacmeError): FailureKind {
+  if (kind === 'unavailable') return 'network'
+  if (kind === 'later') return 'rateLimited'
+  if (kind !== 'refused') return 'local'
+  return refusal !== undefined && refusal.unproven.length > 0 ? 'validation' : 'refused'
+}
+
+interface Moment {
+  readonly at: Date
+  readonly config: string
+  chance(): number
+}
+
+/** Characters: the CA's words end up here. */
+const longestText = 500
+
+function failureOf(
+  e: NixacmeError,
+  kind: FailureKind,
+  earlier: Failure | undefined,
+  { at, config, chance }: Moment,
+): Failure {
+  const count = (earlier?.count ?? 0) + 1
+  const seconds = e.refusal?.retryAfter
+  return {
+    kind,
+    problem: e.problem,
+    message: e.message.slice(0, longestText),
+    details: e.hints.slice(0, 20).map((hint) => hint.slice(0, longestText)),
+    links: (e.refusal?.links ?? []).slice(0, 5),
+    count,
+    first: earlier?.first ?? at,
+    last: at,
+    ...(seconds !== undefined && { retryAfter: new Date(at.getTime() + seconds * 1000) }),
+    retryAt: retryAt(at, count, seconds, chance()),
+    config,
+  }
+}

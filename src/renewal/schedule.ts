@@ -1,0 +1,158 @@
+// When the CA may be asked again: after failures, after runs that were killed, and within the limits that CAs have. Pure,
+// so that `plan` and `renew` agree: the clock comes in, and chance only where a failure is written down.
+import { isoMinute } from '../time.ts'
+import type { Failure, Memory } from './memory.ts'
+
+const minute = 60_000
+const hour = 60 * minute
+const day = 24 * hour
+
+/** After the first, second and third failure in a row; a day after each further one. What is set up wrong does not heal by repetition. */
+const pauses = [1, 10, 100].map((minutes) => minutes * minute)
+
+/** The share of a pause that chance adds: machines that fail together do not come back together. */
+const mostJitter = 0.25
+
+/** Milliseconds from the `count`th failure in a row to the next try; `chance` from 0 to 1. */
+export const pauseAfter = (count: number, chance: number): number =>
+  (pauses[count - 1] ?? day) * (1 + mostJitter * chance)
+
+/** Orders for one exact set of names, and for how long they count (Let's Encrypt: 5 certificates in 7 days). */
+export const mostOrders = 5
+export const orderWindow = 7 * day
+/** Failed validations of one name (Let's Encrypt: 5 an hour). */
+export const mostUnproven = 5
+export const validationWindow = hour
+
+/** A CA that asks for more has lost its clock. */
+const longestRetryAfter = 30 * day
+
+/** The instant of the next try after a failure: as scheduled, or when the CA itself said, whichever is later. */
+export function retryAt(now: Date, count: number, retryAfter: number | undefined, chance: number): Date {
+  const asked = Math.min((retryAfter ?? 0) * 1000, longestRetryAfter)
+  return new Date(now.getTime() + Math.max(pauseAfter(count, chance), asked * (1 + 0.05 * chance)))
+}
+
+export interface Wish {
+  /** The names wanted, as identifiers. */
+  readonly names: readonly string[]
+  /** What the config says that may heal a failure, as one text. */
+  readonly config: string
+  /** End of the certificate in use, undefined without one. */
+  readonly notAfter: Date | undefined
+}
+
+/** Why the CA is not asked now, and until when. */
+export interface HeldBack {
+  readonly until: Date
+  /** A clause. */
+  readonly why: string
+}
+
+/** The set of names as the memory has it. */
+export const nameSet = (names: readonly string[]): string => [...names].sort().join(' ')
+
+const times = (n: number, what: string): string => `${n} ${what}${n === 1 ? '' : 's'}`
+
+/** The failures that still count: a changed config may have healed what was. */
+export const standingFailure = ({ failure }: Memory, config: string): Failure | undefined =>
+  failure?.config === config ? failure : undefined
+
+export const failureWords = ({ count, first, last, message }: Failure): string =>
+  `${count === 1 ? `failed ${isoMinute(last)}` : `failed ${count} times since ${isoMinute(first)}`}: ${message}`
+
+function byFailure(memory: Memory, { config }: Wish): HeldBack[] {
+  const failure = standingFailure(memory, config)
+  return failure ? [{ until: failure.retryAt, why: failureWords(failure) }] : []
+}
+
+/** One kill is an accident, and the next run takes up the work at once; a loop of them is slowed down like failures. */
+function byKills({ attempt }: Memory): HeldBack[] {
+  if (!attempt || attempt.crashes === 0) return []
+  const why = `the last ${times(attempt.crashes + 1, 'run')} did not end by themselves`
+  return [{ until: new Date(attempt.since.getTime() + pauseAfter(attempt.crashes, 0)), why }]
+}
+
+const at = ({ at }: { readonly at: Date }): number => at.getTime()
+
+function byOrders({ orders }: Memory, { names, notAfter }: Wish, now: Date): HeldBack[] {
+  const set = nameSet(names)
+  const counted = orders.filter((order) => order.names === set && at(order) > now.getTime() - orderWindow).map(at)
+  counted.sort((a, b) => a - b)
+  const [oldest = 0] = counted.slice(-mostOrders)
+  const last = counted.at(-1) ?? 0
+  if (counted.length >= mostOrders)
+    return [
+      { until: new Date(oldest + orderWindow), why: `${times(counted.length, 'order')} of these names in 7 days` },
+    ]
+  const left = (notAfter?.getTime() ?? 0) - last
+  if (counted.length < mostOrders - 1 || left <= 0 || left > orderWindow) return []
+  // The last order before the certificate ends: kept for later, so that who mends things by then is helped.
+  const until = Math.min(last + left / 2, oldest + orderWindow)
+  return [{ until: new Date(until), why: 'only one more order of these names is possible before the certificate ends' }]
+}
+
+function byValidations({ unproven }: Memory, { names }: Wish, now: Date): HeldBack[] {
+  return names.flatMap((name) => {
+    const counted = unproven.filter((u) => u.name === name && at(u) > now.getTime() - validationWindow).map(at)
+    if (counted.length < mostUnproven) return []
+    const oldest = counted.sort((a, b) => a - b).at(-mostUnproven) ?? 0
+    const why = `'${name}' could not be validated ${times(counted.length, 'time')} within an hour`
+    return [{ until: new Date(oldest + validationWindow), why }]
+  })
+}
+
+/** What holds the next try back longest, when anything does at `now`. */
+export function heldBack(memory: Memory, wish: Wish, now: Date): HeldBack | undefined {
+  const all = [
+    ...byFailure(memory, wish),
+    ...byKills(memory),
+    ...byOrders(memory, wish, now),
+    ...byValidations(memory, wish, now),
+  ].filter(({ until }) => until > now)
+  return all.sort((a, b) => b.until.getTime() - a.until.getTime())[0]
+}
+
+/** Milliseconds: a CA that wants to be left alone for longer is as good as away. */
+const longWait = hour
+
+/**
+ * Whether a failure says that this CA will not do, while another one may: it could not be reached however patiently, it
+ * has had enough of us, or refuses what others may grant. A name that cannot be proven is no CA's fault.
+ */
+export function isDefinite({ kind, count, last, retryAfter }: Failure): boolean {
+  switch (kind) {
+    case 'network':
+      return count > pauses.length
+    case 'rateLimited':
+      return count > pauses.length || (retryAfter?.getTime() ?? 0) - last.getTime() >= longWait
+    case 'refused':
+      return true
+    case 'validation':
+    case 'local':
+      return false
+  }
+}
+
+export interface Turn {
+  /** The CA to ask, by its place in the order. */
+  readonly server: number
+  /** Why not now. */
+  readonly heldBack: HeldBack | undefined
+}
+
+/**
+ * Whose turn it is: the first CA that may be asked; one that is held back lets the next in only when it failed for good.
+ * Where all are held back, it is the turn of the one that is free again first.
+ */
+export function turnOf(memories: readonly Memory[], wish: Wish, now: Date): Turn {
+  let first: Turn | undefined
+  for (const [server, memory] of memories.entries()) {
+    const held = heldBack(memory, wish, now)
+    if (!held) return { server, heldBack: undefined }
+    if (!first || (first.heldBack && held.until < first.heldBack.until)) first = { server, heldBack: held }
+    const failure = standingFailure(memory, wish.config)
+    if (!failure || !isDefinite(failure)) break
+  }
+  return first ?? { server: 0, heldBack: undefined }
+}

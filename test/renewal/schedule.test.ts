@@ -1,0 +1,138 @@
+// When the CA may be asked again, to the millisecond: after failures, after kills, and within the limits that CAs have.
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { emptyMemory, type Failure, type FailureKind, type Memory } from '../../src/renewal/memory.ts'
+import { heldBack, nameSet, pauseAfter, retryAt, turnOf, type Wish } from '../../src/renewal/schedule.ts'
+
+const second = 1000
+const minute = 60 * second
+const hour = 60 * minute
+const day = 24 * hour
+const now = new Date('2026-09-01T12:00:00Z')
+const after = (ms: number) => new Date(now.getTime() + ms)
+const names = ['b.example', 'a.example']
+const wish = (change: Partial<Wish> = {}): Wish => ({ names, config: 'as it is', notAfter: after(60 * day), ...change })
+
+const failure = (change: Partial<Failure> = {}): Failure => ({
+  kind: 'network',
+  problem: 'unavailable',
+  message: 'cannot reach the CA',
+  details: [],
+  links: [],
+  count: 1,
+  first: after(-hour),
+  last: now,
+  retryAt: after(minute),
+  config: 'as it is',
+  ...change,
+})
+
+const memory = (change: Partial<Memory>): Memory => ({ ...emptyMemory, ...change })
+const ordersAt = (...ages: number[]) => ages.map((age) => ({ at: after(-age), names: nameSet(names) }))
+const until = (m: Memory, w = wish(), at = now) => heldBack(m, w, at)?.until
+
+test('the pauses: 1, 10, 100 minutes, then a day each; chance makes them longer by a quarter at most', () => {
+  assert.deepEqual(
+    [1, 2, 3, 4, 5, 400].map((count) => pauseAfter(count, 0)),
+    [minute, 10 * minute, 100 * minute, day, day, day],
+  )
+  assert.equal(pauseAfter(2, 1), 12.5 * minute)
+})
+
+test("the CA's own Retry-After counts where it is longer, 34 hours too, and a month at most", () => {
+  assert.deepEqual(retryAt(now, 1, 10, 0), after(minute))
+  assert.deepEqual(retryAt(now, 1, 34 * 3600, 0), after(34 * hour))
+  assert.deepEqual(retryAt(now, 4, 3600, 0), after(day))
+  assert.deepEqual(retryAt(now, 1, 4e9, 0), after(30 * day))
+  assert.ok(retryAt(now, 1, 34 * 3600, 1) > after(34 * hour))
+})
+
+test('a failure holds the next try back to its last millisecond, and says what it was', () => {
+  const m = memory({ failure: failure({ count: 3, message: 'the CA is away' }) })
+  assert.deepEqual(until(m, wish(), after(minute - 1)), after(minute))
+  assert.equal(until(m, wish(), after(minute)), undefined)
+  assert.equal(heldBack(m, wish(), now)?.why, 'failed 3 times since 2026-09-01T11:00Z: the CA is away')
+})
+
+test('another config may have healed it: no waiting', () => {
+  assert.equal(until(memory({ failure: failure() }), wish({ config: 'another' })), undefined)
+})
+
+test('one kill is no reason to wait; from the second on it is, as after failures', () => {
+  const killed = (crashes: number) => until(memory({ attempt: { since: now, crashes } }))
+  assert.equal(killed(0), undefined)
+  assert.deepEqual([1, 2, 3, 4, 9].map(killed), [minute, 10 * minute, 100 * minute, day, day].map(after))
+})
+
+test('five orders of one exact set of names in seven days, not six, in whatever order the names are', () => {
+  const five = ordersAt(day, 2 * day, 3 * day, 4 * day, 5 * day)
+  assert.deepEqual(until(memory({ orders: five })), after(2 * day))
+  assert.deepEqual(until(memory({ orders: five }), wish({ names: [...names].reverse() })), after(2 * day))
+  assert.equal(until(memory({ orders: five.slice(1) })), undefined)
+  assert.equal(until(memory({ orders: five }), wish({ names: ['a.example'] })), undefined, 'other names')
+  assert.equal(
+    until(memory({ orders: ordersAt(day, 2 * day, 3 * day, 4 * day, 7 * day) })),
+    undefined,
+    'one is too old',
+  )
+  assert.deepEqual(until(memory({ orders: five }), wish(), after(2 * day - 1)), after(2 * day))
+  assert.equal(until(memory({ orders: five }), wish(), after(2 * day)), undefined)
+})
+
+test('the last order before the certificate ends is kept for later, by half of the time that is left', () => {
+  const four = memory({ orders: ordersAt(0, minute, 80 * hour, 160 * hour) })
+  assert.deepEqual(until(four, wish({ notAfter: after(6 * hour) })), after(3 * hour))
+  // Sooner, when one falls out of the window before that.
+  assert.deepEqual(until(four, wish({ notAfter: after(80 * hour) })), after(8 * hour))
+  assert.equal(until(four, wish({ notAfter: after(8 * day) })), undefined, 'there is time for more')
+  assert.equal(until(four, wish({ notAfter: undefined })), undefined, 'no certificate to save')
+  assert.equal(until(four, wish({ notAfter: after(-hour) })), undefined, 'it has ended')
+})
+
+test('five failed validations of one name in an hour, not six', () => {
+  const failed = (name: string, ...ages: number[]) => ages.map((age) => ({ at: after(-age * minute), name }))
+  const five = failed('a.example', 0, 10, 20, 30, 50)
+  assert.deepEqual(until(memory({ unproven: five })), after(10 * minute))
+  assert.equal(until(memory({ unproven: five.slice(1) })), undefined)
+  assert.equal(until(memory({ unproven: [...five.slice(1), ...failed('b.example', 1, 2, 3)] })), undefined)
+  assert.equal(until(memory({ unproven: failed('a.example', 0, 10, 20, 30, 60) })), undefined)
+  assert.match(heldBack(memory({ unproven: five }), wish(), now)?.why ?? '', /'a\.example'.*5 times/)
+})
+
+test('of several reasons the one that lasts longest counts', () => {
+  const m = memory({ failure: failure(), attempt: { since: now, crashes: 2 } })
+  assert.deepEqual(until(m), after(10 * minute))
+})
+
+/** Whose turn it is when the first CA failed so. */
+const turnAfter = (change: Partial<Failure>, second: Memory = emptyMemory) =>
+  turnOf([memory({ failure: failure({ retryAt: after(day), ...change }) }), second], wish(), now)
+
+const definite: readonly (readonly [FailureKind, Partial<Failure>, boolean])[] = [
+  ['network', { count: 3 }, false],
+  ['network', { count: 4 }, true],
+  ['rateLimited', { count: 1, retryAfter: after(10 * minute) }, false],
+  ['rateLimited', { count: 1 }, false],
+  ['rateLimited', { count: 1, retryAfter: after(34 * hour) }, true],
+  ['refused', {}, true],
+  ['validation', { count: 9 }, false],
+  ['local', { count: 9 }, false],
+]
+for (const [kind, change, isNextAsked] of definite)
+  test(`the next CA ${isNextAsked ? 'is' : 'is not'} asked after ${kind} ${JSON.stringify(change)}`, () => {
+    const turn = turnAfter({ kind, ...change })
+    assert.equal(turn.server, isNextAsked ? 1 : 0)
+    assert.equal(turn.heldBack === undefined, isNextAsked)
+  })
+
+test('the first CA is asked again as soon as it may be', () => {
+  assert.equal(turnAfter({ kind: 'refused', retryAt: now }).server, 0)
+})
+
+test('where both wait, it is the turn of the one that is free first', () => {
+  const second = memory({ failure: failure({ kind: 'refused', retryAt: after(hour) }) })
+  assert.deepEqual(turnAfter({ kind: 'refused' }, second).heldBack?.until, after(hour))
+  assert.equal(turnAfter({ kind: 'refused' }, second).server, 1)
+  const late = memory({ failure: failure({ kind: 'refused', retryAt: after(2 * day) }) })
+  assert.equal(turnAfter({ kind: 'refused' }, late).server, 0)
+})
