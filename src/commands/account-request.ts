@@ -8,14 +8,14 @@ import type { Context } from './context.ts'
 export function accountWork(job: Job, server: JobServer, { host, log, roots }: Context): AccountWork {
   const paths = pathsOf(roots, job, server)
   const about = log.about(job.cert)
-  const locks = new RunLocks({ job, roots, paths, host, log: about, patience: 0 })
+  const locks = new RunLocks({ job, roots, legoCert: paths.legoCert, host, log: about, patience: 0 })
   return {
     directoryUrl: server.directoryUrl,
     plainHttp: job.plainHttp,
     email: job.email,
     keyType: job.keyType,
     account: { dir: paths.account, json: paths.accountJson, key: paths.accountKey },
-    withAccountLock: (work) => locks.withAccount(work),
+    withAccountLock: (work) => locks.withAccount(paths.accountRoot, work),
     caCertificates: job.caCertificates,
     env: host.env,
     now: host.now,

@@ -1,4 +1,6 @@
 // What all services of nixacme have in common: who they run as, what of the state they see, and their sandbox.
+
+import { exitStatuses } from '../errors.ts'
 import { defaultRoots, markerName, takenMarkerName } from '../job/paths.ts'
 import { isHidden, type Network, nodeFlags, protectHome, sandbox } from './hardening.ts'
 import { commandLine, type Line, plain, type Section, wordList } from './text.ts'
@@ -116,13 +118,27 @@ function hooks({ hooksOf, program, network }: Service): Line[] {
 const anyExists = (paths: readonly string[]): string[] =>
   paths.flatMap((path, i) => [...(i === 0 ? [] : ['-o']), '-e', path])
 
+/** More than the minute that a run waits after its first failure, with what chance adds to it. */
+const restartSeconds = 90
+
+const { later, unavailable, refused, expiring } = exitStatuses
+
+/** All but what the CA or the network may do better next time. */
+const notToBeRepeated = Object.values(exitStatuses)
+  .filter((exit) => ![exitStatuses.ok, unavailable, refused, expiring].some((other) => other.status === exit.status))
+  .map(({ status }) => status)
+
 /** SIGTERM counts as success, since a stop is no failure: but not where it left nothing. */
 const proof = ({ makes }: Service): Line[] =>
   makes === undefined
     ? []
     : [
-        'Stopped while it waits or works, it has not failed; ended by somebody else, it has, unless there is a certificate.',
-        ['SuccessExitStatus', 'SIGTERM'],
+        'Stopped while it waits or works, or told that it is too early, it has not failed, if there is a certificate.',
+        ['SuccessExitStatus', `SIGTERM ${later.status}`],
+        'Once more where it may pass soon; whatever else failed is tried again when its time comes, or mended by somebody.',
+        ['Restart', 'on-failure'],
+        ['RestartSec', `${restartSeconds}s`],
+        ['RestartPreventExitStatus', notToBeRepeated.join(' ')],
         ['ExecStartPost', commandLine(['/usr/bin/test', ...anyExists(makes)])],
       ]
 
