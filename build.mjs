@@ -67,6 +67,19 @@ const withoutTheUnused = {
   },
 }
 
+/**
+ * tsyringe (under @peculiar/x509) wants reflect-metadata to have run before it. What a module imports from CommonJS runs, in
+ * a chunk, with that module's own body, after all ES modules: so whoever else imports it comes too late.
+ */
+const withReflection = {
+  name: 'with-reflection',
+  setup({ onLoad }) {
+    onLoad({ filter: /[\\/]tsyringe[\\/]dist[\\/]esm5[\\/]index\.js$/ }, ({ path }) => ({
+      contents: `import 'reflect-metadata'\n${readFileSync(path, 'utf8')}`,
+    }))
+  },
+}
+
 const shared = {
   absWorkingDir: root,
   outdir: 'dist',
@@ -122,7 +135,7 @@ export async function bundle() {
       entryPoints: ['src/main.ts'],
       format: 'esm',
       splitting: true,
-      plugins: [builtinsForCommonJs, withoutTheUnused],
+      plugins: [builtinsForCommonJs, withoutTheUnused, withReflection],
     }),
     build({
       ...shared,
