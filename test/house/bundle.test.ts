@@ -65,6 +65,19 @@ test('the rest of the offline half holds no package, and is small', () => {
   assert.ok(bytesOf(closure('dist/main.js')) < 150_000)
 })
 
+test('what is loaded on demand can be loaded first, whatever it shares with others', async () => {
+  const entries = Object.entries(metafile.outputs).flatMap(([file, { entryPoint }]) =>
+    entryPoint !== undefined && file.endsWith('.js') ? [file] : [],
+  )
+  assert.ok(entries.includes(chunkOf('src/certificate/own-request.ts')))
+  // Each in a process of its own: what one has loaded would help the next.
+  for (const file of entries) {
+    const code = `await import(${JSON.stringify(String(pathToFileURL(join(repository, file))))})`
+    const { status, stderr } = await run(process.execPath, ['--input-type=module', '-e', code])
+    assert.deepEqual([status, stderr], [0, ''], file)
+  }
+})
+
 test('the config checker and the network half do not load each other', () => {
   const network = packagesOf(closure(chunkOf('src/acme/issue.ts')))
   const checker = packagesOf(closure(chunkOf('src/config/load.ts')))
