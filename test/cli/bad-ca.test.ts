@@ -105,6 +105,14 @@ const cases: readonly CaCase[] = [
     hint: /\.well-known\/acme-challenge\/<token>' on port 80/,
   },
   {
+    name: 'a rate limit of 34 hours',
+    spoil: fault('newOrder', { do: 'problem', type: 'rateLimited', status: 429, detail: 'wait', retryAfter: 122_400 }),
+    status: 75,
+    error: /rateLimited: wait/,
+    hint: /the CA asks to wait 122400 s \(34 h\) before the next attempt/,
+    mostRequests: 3,
+  },
+  {
     name: 'a token that would lead out of the folder',
     spoil: fault('authz', { do: 'token', token: '../../../../etc/cron.d/x' }),
     status: 76,
@@ -134,7 +142,8 @@ const downloads: readonly CaCase[] = certificateFlaws.flatMap((flaw) => {
 
 badInputs(
   'CA',
-  [...cases, ...downloads].map((bad) => ({ args: ['renew', '--now', cert], requests: null, ...bad })),
+  // Nine requests, polls of the order, and what is tried again.
+  [...cases, ...downloads].map((bad) => ({ args: ['renew', '--now', cert], requests: null, mostRequests: 16, ...bad })),
 )
 
 test('a first run that the CA refuses leaves no certificate, no marker and no challenge', async (t) => {

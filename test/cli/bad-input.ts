@@ -30,8 +30,10 @@ export interface BadInput extends Omit<WorldOptions, 'way'> {
   readonly error: RegExp
   /** One of the hints; null: the sentence is enough. */
   readonly hint: RegExp | null
-  /** How many requests the CA may see; null: that is not the point. Default: none. */
+  /** How many requests the CA may see, exactly; null: see `mostRequests`. Default: none. */
   readonly requests?: number | null
+  /** How many it may see at most, where their number depends on time. */
+  readonly mostRequests?: number
   /** What may have changed, as `changesBetween` tells it. Default: nothing. */
   changed?(world: World): readonly string[]
 }
@@ -62,6 +64,7 @@ async function tryOut(bad: BadInput, world: World): Promise<void> {
     )
   assert.deepEqual(changesBetween(before, world.tree()), bad.changed?.(world) ?? [])
   if (bad.requests !== null) assert.equal(world.ca.count(), bad.requests ?? 0)
+  else assert.ok(world.ca.count() <= (bad.mostRequests ?? 0), `${world.ca.count()} requests`)
 }
 
 /** Registers a test for each case and way, some of them at a time. */
