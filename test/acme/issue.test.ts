@@ -197,6 +197,7 @@ describe('at Pebble', { skip }, () => {
 
   const trust: readonly [string, (root: string) => Partial<Bench['req']>][] = [
     ['caCertificates', (root) => ({ caCertificates: [root] })],
+    ["the machine's own store", (root) => ({ env: { SSL_CERT_FILE: root } })],
     ['LEGO_CA_CERTIFICATES', (root) => ({ env: { LEGO_CA_CERTIFICATES: `${root}:${root}` } })],
   ]
   for (const [name, changes] of trust)

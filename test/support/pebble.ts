@@ -27,6 +27,8 @@ const dyingWithParent = ['--pdeathsig', 'KILL', '--']
 export interface PebbleOptions {
   /** Percent of good nonces that are refused, 0 unless told. */
   readonly nonceReject?: number
+  /** Pebble's `-strict`: breaking changes to come are made already. */
+  readonly strict?: boolean
   /** Percent of authorizations that are used again, 0 unless told. */
   readonly authzReuse?: number
   readonly domainBlocklist?: readonly string[]
@@ -129,7 +131,10 @@ export async function startPebble(options: PebbleOptions = {}): Promise<Pebble> 
     ...off,
     ...['-defaultIPv6', '', '-dnsserver', dnsAddress, '-management', `127.0.0.1:${dnsManagement}`],
   ])
-  const pebble = run('pebble', ['-config', join(dir, 'config.json'), '-dnsserver', dnsAddress])
+  const pebble = run('pebble', [
+    ...(options.strict ? ['-strict'] : []),
+    ...['-config', join(dir, 'config.json'), '-dnsserver', dnsAddress],
+  ])
   const stop = async () => {
     await Promise.all([names, pebble].map(ended))
     rmSync(dir, { recursive: true, force: true })
