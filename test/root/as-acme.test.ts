@@ -87,7 +87,7 @@ test("the child that works knows nothing of root's environment", async (t) => {
       return { status: 0, headers: {}, body: '', bare: true, transport: 'mute' }
     })
   })
-  const running = machine.nixacme(['renew', cert], { env: { CANARY: 'tweet', LANG: 'C.UTF-8' } })
+  const running = machine.nixacme(['renew', cert], { env: { CANARY: 'tweet', LANG: 'C.UTF-8', SSL_CERT_DIR: '/roots' } })
   await asked
   const children = readdirSync('/proc').flatMap((pid) => {
     try {
@@ -114,6 +114,7 @@ test("the child that works knows nothing of root's environment", async (t) => {
   const { status, stderr } = await running
   assert.equal(status, 75, stderr)
   assert.match(child.env, /LANG=C\.UTF-8/)
+  assert.match(child.env, /SSL_CERT_DIR=\/roots/)
   assert.doesNotMatch(child.env, /CANARY|tweet|HOME=/)
   assert.doesNotMatch(child.command, /postRun|id -un/)
   assert.match(child.status, new RegExp(`^Uid:\\t${acme.uid}\\t${acme.uid}\\t${acme.uid}\\t${acme.uid}$`, 'm'))
