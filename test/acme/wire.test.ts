@@ -135,9 +135,9 @@ test('a body without end: not read further than the limit and what was under way
   assert.ok(offered < 50, `${offered} MB`)
 })
 
-for (const [encoding, name] of [
-  ['gzip', '50 MB of blanks in 50 kB'],
-  ['gzip, gzip', 'compressed twice'],
+for (const [encoding, name, words] of [
+  ['gzip', '50 MB of blanks in 50 kB', /\/dir' makes no sense: more than 1 MB$/],
+  ['gzip, gzip', 'compressed twice', /\/dir' makes no sense: JSON that cannot be read/],
 ] as const)
   test(`a compressed body that nobody asked for, ${name}: nonsense`, async (t) => {
     const once = gzipSync(Buffer.alloc(50_000_000, ' '))
@@ -148,7 +148,7 @@ for (const [encoding, name] of [
     const port = await listening(t, server)
     const e = await failureOf(open(t, `http://127.0.0.1:${port}/dir`, 30).directory())
     assert.equal(e.exitStatus, 69)
-    assert.match(e.message, /\/dir' makes no sense: (more than 1 MB|JSON that cannot be read)/)
+    assert.match(e.message, words)
   })
 
 test('a head without end: unavailable', async (t) => {
