@@ -15,13 +15,13 @@ import { type CompromiseStep, compromiseStep } from './work-compromise.ts'
  */
 export async function compromiseCommand(cert: string, confirmed: boolean, context: Context): Promise<number> {
   const { host, log, roots } = context
-  const { jobs } = await findJobs(context, [cert])
-  const [job] = jobs
-  if (!job) throw new NixacmeError('bug', `there is no job of '${cert}'`)
   if (await isAcme(host))
     throw new NixacmeError('permission', `the services have to be told, which is not for user '${acmeUser}' to do`, {
       hints: ['run it as root'],
     })
+  const { jobs } = await findJobs(context, [cert])
+  const [job] = jobs
+  if (!job) throw new NixacmeError('bug', `there is no job of '${cert}'`)
   const isForAcme = host.identity.uid === 0 && !job.useRoot
   const step = (name: CompromiseStep) =>
     isForAcme ? asAcme(jobs, { compromise: name }, context) : compromiseStep(job, name, context)

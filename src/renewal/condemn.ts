@@ -58,22 +58,19 @@ export function quarantine({ compromised }: CondemnedPaths, suspects: readonly S
 }
 
 function filesOf({ key, chain, revokeAt }: Suspect): [name: string, content: string][] {
-  const publicPem = createPublicKey(key ?? chain)
-    .export({ type: 'spki', format: 'pem' })
-    .toString()
   const files: [string, string][] = []
-  const mark = (fingerprint: string, content: string) => files.push([keyMark(fingerprint), content])
-  if (key !== undefined) {
-    mark(keyFingerprint(key), publicPem)
-    files.push([`${keyFingerprint(key)}.key`, key])
-  }
+  if (key !== undefined) files.push(markOf(keyFingerprint(key), key), [`${keyFingerprint(key)}.key`, key])
   if (chain === '') return files
   const prints = fingerprintsOf(chain)
-  if (key === undefined) mark(prints.key, publicPem)
-  files.push([`${prints.certificate}.crt`, chain])
+  files.push(markOf(prints.key, chain), [`${prints.certificate}.crt`, chain])
   if (revokeAt !== undefined) files.push([`${prints.certificate}.revoke`, `${revokeAt}\n`])
   return files
 }
+
+const markOf = (fingerprint: string, pem: string): [name: string, content: string] => [
+  keyMark(fingerprint),
+  createPublicKey(pem).export({ type: 'spki', format: 'pem' }).toString(),
+]
 
 /** What a quarantine left to be revoked, the latest first. Throws `data` (65) or `permission` (77). */
 export function toRevoke(paths: CondemnedPaths): ToRevoke[] {

@@ -4,7 +4,7 @@
 import * as fs from 'node:fs'
 import { fingerprintsOf, keyFingerprint } from '../certificate/fingerprint.ts'
 import { readError } from '../errors.ts'
-import { lstatIfThere, orAbsent, under } from '../fs.ts'
+import { lstatIfThere, under } from '../fs.ts'
 import type { CertPaths } from '../job/paths.ts'
 
 export type CondemnedPaths = Pick<CertPaths, 'compromised' | 'revoked'>
@@ -16,8 +16,8 @@ export const keyMark = (fingerprint: string): string => `${fingerprint}.pub`
 export function quarantines({ compromised }: CondemnedPaths): string[] {
   if (!lstatIfThere(compromised)) return []
   try {
-    const names = orAbsent(() => fs.readdirSync(compromised)) ?? []
-    return names.filter((name) => !name.startsWith('.')).map((name) => under(compromised, name))
+    const names = fs.readdirSync(compromised).filter((name) => !name.startsWith('.'))
+    return names.map((name) => under(compromised, name))
   } catch (e) {
     throw readError(compromised, e)
   }

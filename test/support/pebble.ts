@@ -53,6 +53,8 @@ export interface Pebble {
   readonly httpPort: number
   /** The root that issued certificates lead to, as PEM; further ones where PEBBLE_ALTERNATE_ROOTS asks for them. */
   issuerRoot(alternate?: number): Promise<string>
+  /** What Pebble knows of a certificate, by its serial number in hex: `Valid` or `Revoked`, and the reason's code. */
+  statusOf(serial: string): Promise<{ readonly Status: string; readonly Reason?: number }>
   /** All that Pebble has written. */
   log(): string
   /** How many requests Pebble has logged that begin so, e.g. `POST /sign-me-up`. Its log comes a little later than its answers. */
@@ -156,6 +158,8 @@ export async function startPebble(options: PebbleOptions = {}): Promise<Pebble> 
     tlsRoot,
     httpPort: Number(httpPort),
     issuerRoot: (alternate = 0) => get(`https://localhost:${management}/roots/${alternate}`, tlsRoot),
+    statusOf: async (serial) =>
+      JSON.parse(await get(`https://localhost:${management}/cert-status-by-serial/${serial}`, tlsRoot)),
     log: () => written,
     count,
     async logged(request, times) {
