@@ -48,6 +48,7 @@ export async function issue(req: IssueRequest): Promise<Issued | undefined> {
     const solver = solverFor(req)
     solver.prepare()
     const key = await prepareKey(req)
+    if (key.keyPem !== undefined) req.refuseKey(key.keyPem)
     return req.dryRun ? await rehearse(client, req) : await perform(client, solver, key, req)
   } finally {
     end()

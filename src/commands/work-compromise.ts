@@ -8,9 +8,9 @@ import { printable } from '../log.ts'
 import { markRevoked, quarantine, type Suspect, type ToRevoke, toRevoke } from '../renewal/condemn.ts'
 import { condemnation, isCompromised, isRevoked } from '../renewal/condemned.ts'
 import { readInstalled } from '../renewal/installed.ts'
+import { inUse } from '../renewal/look.ts'
 import { readAllOnDisk } from '../renewal/on-disk.ts'
 import { isPending } from '../renewal/signal.ts'
-import { readState } from '../renewal/state.ts'
 import { withCertificateLock } from './certificate-lock.ts'
 import type { Context } from './context.ts'
 import { ownerFinder } from './owner.ts'
@@ -92,7 +92,7 @@ async function replace(job: Job, context: Context, secretsOf: SecretsOf | undefi
   suspectsOf(job, paths, host.now())
   await withCertificateLock(job, gid, context, begin)
   // Earlier failures must not hold up this one; a run that goes on after a kill has what it needs.
-  const atOnce = readState(paths).candidate.kind !== 'usable'
+  const atOnce = inUse(job, roots).state.candidate.kind !== 'usable'
   return work([job], { atOnce, dryRun: false, patience: undefined, json: false }, context, secretsOf)
 }
 

@@ -3,6 +3,7 @@ import { messageOf, NixacmeError } from '../errors.ts'
 import type { Job } from '../job/job.ts'
 import { type Secrets, secretReader, variablesOf } from '../job/variables.ts'
 import { logError } from '../log.ts'
+import { refuseCompromised } from '../renewal/condemned.ts'
 import type { Decision } from '../renewal/decision.ts'
 import { renew, type Tools } from '../renewal/renew.ts'
 import type { HeldSlot } from '../renewal/run-locks.ts'
@@ -78,6 +79,7 @@ async function renewOne(
         preferredChain: job.preferredChain,
         notAfter: job.notAfter,
         key: { kind: 'new' },
+        refuseKey: (keyPem) => refuseCompromised(paths, keyPem),
         replaces: undefined,
         diary,
         groupGid: owner.gid,

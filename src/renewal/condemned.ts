@@ -3,7 +3,7 @@
 // read here.
 import * as fs from 'node:fs'
 import { fingerprintsOf, keyFingerprint } from '../certificate/fingerprint.ts'
-import { readError } from '../errors.ts'
+import { NixacmeError, readError } from '../errors.ts'
 import { lstatIfThere, under } from '../fs.ts'
 import type { CertPaths } from '../job/paths.ts'
 
@@ -51,4 +51,16 @@ export const isRevoked = ({ revoked }: CondemnedPaths, fingerprint: string): boo
 export function isCompromised(paths: CondemnedPaths, keyPem: string): boolean {
   const folders = quarantines(paths)
   return folders.length > 0 && isMarked(folders, keyFingerprint(keyPem))
+}
+
+/** Throws `data` (65) for a compromised private key (PEM), else as `isCompromised` does. */
+export function refuseCompromised(paths: CondemnedPaths, keyPem: string): void {
+  if (!isCompromised(paths, keyPem)) return
+  throw new NixacmeError(
+    'data',
+    `the key is compromised, as '${paths.compromised}' says: no certificate is asked for it`,
+    {
+      hints: ["make a new key, and where the request is your own ('csr', 'csrKey') a new request"],
+    },
+  )
 }

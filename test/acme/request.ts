@@ -67,6 +67,7 @@ export function bench(t: TestContext, directoryUrl: string, changes: Partial<Iss
     preferredChain: null,
     notAfter: null,
     key: { kind: 'new' },
+    refuseKey: () => {},
     replaces: undefined,
     diary: { ordering() {}, answering() {}, offers() {} },
     groupGid: undefined,
