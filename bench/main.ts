@@ -6,13 +6,14 @@ import { parseArgs } from 'node:util'
 import { isThere, parts } from '../test/parts/find.mjs'
 import { measureAll } from './all.ts'
 import { measureIssuance } from './issuance.ts'
+import { measureMonth } from './month.ts'
 import { current, type Installation, installationFor } from './nodes.ts'
 import { measureSkip } from './skip.ts'
 import { measureStorm } from './storm.ts'
 import { type Line, render } from './table.ts'
 import { measureWaiting } from './waiting.ts'
 
-const allParts = ['skip', 'waiting', 'all', 'issuance', 'storm']
+const allParts = ['skip', 'waiting', 'all', 'issuance', 'storm', 'month']
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: { quick: { type: 'boolean', default: false }, nodes: { type: 'string' } },
@@ -24,8 +25,18 @@ const wanted = positionals.length > 0 ? positionals : allParts
 const major = Number.parseInt(process.versions.node, 10)
 const majors = values.nodes?.split(',').map(Number) ?? [...new Set([major, 22])]
 const size = values.quick
-  ? { skip: 6, waiting: 2, crowd: 10, all: 2, sizes: [10, 1000], issuance: 1, storm: 20 }
-  : { skip: 20, waiting: 5, crowd: 50, all: 3, sizes: [10, 1000, 10_000], issuance: 3, storm: 200 }
+  ? { skip: 6, waiting: 2, crowd: 10, all: 2, sizes: [10, 1000], issuance: 1, storm: 20, months: 1, starts: 1000 }
+  : {
+      skip: 20,
+      waiting: 5,
+      crowd: 50,
+      all: 3,
+      sizes: [10, 1000, 10_000],
+      issuance: 3,
+      storm: 200,
+      months: 5,
+      starts: 10_000,
+    }
 
 const scratch = mkdtempSync(join(tmpdir(), 'nixacme-bench-'))
 // What the parts make for themselves, Pebble's folder for one, goes with it.
@@ -57,6 +68,7 @@ const measures: Readonly<Record<string, () => Promise<Line[]>>> = {
     const lines: Line[] = []
     return [...(await measureSkip(installations(lines), scratch, size.skip)), ...lines]
   },
+  month: () => measureMonth(size.months, size.starts),
   waiting: () => measureWaiting(scratch, size.waiting, size.crowd),
   all: () => measureAll(size.sizes, scratch, size.all),
   async issuance() {

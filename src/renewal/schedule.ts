@@ -7,19 +7,25 @@ const minute = 60_000
 const hour = 60 * minute
 const day = 24 * hour
 
-/** After the first, second and third failure in a row; a day after each further one. What is set up wrong does not heal by repetition. */
-const pauses = [1, 10, 100].map((minutes) => minutes * minute)
-
-/** The share of a pause that chance adds: machines that fail together do not come back together. */
-const mostJitter = 0.25
+/**
+ * After the first, second and third failure in a row: the shortest pause, and what chance may add to it, so that machines
+ * which fail together do not come back together.
+ */
+const pauses = [1, 10, 100].map((minutes) => ({ least: minutes * minute, more: (minutes * minute) / 4 }))
+/** After each further one: what is set up wrong does not heal by repetition. Once a day, with chance and all. */
+const longPause = { least: 21 * hour, more: 3 * hour }
 
 /** Milliseconds from the `count`th failure in a row to the next try; `chance` from 0 to 1. */
-export const pauseAfter = (count: number, chance: number): number =>
-  (pauses[count - 1] ?? day) * (1 + mostJitter * chance)
+export function pauseAfter(count: number, chance: number): number {
+  const { least, more } = pauses[count - 1] ?? longPause
+  return least + more * chance
+}
 
 /** Orders for one exact set of names, and for how long they count (Let's Encrypt: 5 certificates in 7 days). */
 export const mostOrders = 5
 export const orderWindow = 7 * day
+/** From so few on that are left before the certificate ends, orders are spread evenly over the time until then. */
+const mostSpread = 3
 /** Failed validations of one name (Let's Encrypt: 5 an hour). */
 export const mostUnproven = 5
 export const validationWindow = hour
@@ -85,11 +91,13 @@ function byOrders({ orders }: Memory, { names, notAfter }: Wish, now: Date): Hel
     return [
       { until: new Date(oldest + orderWindow), why: `${times(counted.length, 'order')} of these names in 7 days` },
     ]
-  const left = (notAfter?.getTime() ?? 0) - last
-  if (counted.length < mostOrders - 1 || left <= 0 || left > orderWindow) return []
-  // The last order before the certificate ends: kept for later, so that who mends things by then is helped.
-  const until = Math.min(last + left / 2, oldest + orderWindow)
-  return [{ until: new Date(until), why: 'only one more order of these names is possible before the certificate ends' }]
+  const end = notAfter?.getTime() ?? 0
+  const left = end - last
+  const remaining = mostOrders - counted.filter((at) => at > end - orderWindow).length
+  if (left <= 0 || left > orderWindow || remaining > mostSpread) return []
+  // The few orders before the certificate ends are spread over that time, so that who mends things late is helped, too.
+  const why = `only ${times(remaining, 'more order')} of these names can be placed before the certificate ends`
+  return [{ until: new Date(last + left / (remaining + 1)), why }]
 }
 
 function byValidations({ unproven }: Memory, { names }: Wish, now: Date): HeldBack[] {

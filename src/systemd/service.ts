@@ -121,11 +121,11 @@ const anyExists = (paths: readonly string[]): string[] =>
 /** More than the minute that a run waits after its first failure, with what chance adds to it. */
 const restartSeconds = 90
 
-const { later, unavailable, refused, expiring } = exitStatuses
+const { later, unavailable, refused } = exitStatuses
 
-/** All but what the CA or the network may do better next time. */
+/** All but what the CA or the network may do better next time; a certificate that runs out is told while it waits, too. */
 const notToBeRepeated = Object.values(exitStatuses)
-  .filter((exit) => ![exitStatuses.ok, unavailable, refused, expiring].some((other) => other.status === exit.status))
+  .filter((exit) => ![exitStatuses.ok, unavailable, refused].some((other) => other.status === exit.status))
   .map(({ status }) => status)
 
 /** SIGTERM counts as success, since a stop is no failure: but not where it left nothing. */

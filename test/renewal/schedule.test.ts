@@ -31,18 +31,21 @@ const memory = (change: Partial<Memory>): Memory => ({ ...emptyMemory, ...change
 const ordersAt = (...ages: number[]) => ages.map((age) => ({ at: after(-age), names: nameSet(names) }))
 const until = (m: Memory, w = wish(), at = now) => heldBack(m, w, at)?.until
 
-test('the pauses: 1, 10, 100 minutes, then a day each; chance makes them longer by a quarter at most', () => {
+test('the pauses: 1, 10, 100 minutes, by chance a quarter more, then once a day', () => {
   assert.deepEqual(
     [1, 2, 3, 4, 5, 400].map((count) => pauseAfter(count, 0)),
-    [minute, 10 * minute, 100 * minute, day, day, day],
+    [minute, 10 * minute, 100 * minute, 21 * hour, 21 * hour, 21 * hour],
   )
-  assert.equal(pauseAfter(2, 1), 12.5 * minute)
+  assert.deepEqual(
+    [1, 2, 3, 4, 400].map((count) => pauseAfter(count, 1)),
+    [1.25 * minute, 12.5 * minute, 125 * minute, day, day],
+  )
 })
 
 test("the CA's own Retry-After counts where it is longer, 34 hours too, and a month at most", () => {
   assert.deepEqual(retryAt(now, 1, 10, 0), after(minute))
   assert.deepEqual(retryAt(now, 1, 34 * 3600, 0), after(34 * hour))
-  assert.deepEqual(retryAt(now, 4, 3600, 0), after(day))
+  assert.deepEqual(retryAt(now, 4, 3600, 1), after(day))
   assert.deepEqual(retryAt(now, 1, 4e9, 0), after(30 * day))
   assert.ok(retryAt(now, 1, 34 * 3600, 1) > after(34 * hour))
 })
@@ -61,7 +64,7 @@ test('another config may have healed it: no waiting', () => {
 test('one kill is no reason to wait; from the second on it is, as after failures', () => {
   const killed = (crashes: number) => until(memory({ attempt: { since: now, crashes } }))
   assert.equal(killed(0), undefined)
-  assert.deepEqual([1, 2, 3, 4, 9].map(killed), [minute, 10 * minute, 100 * minute, day, day].map(after))
+  assert.deepEqual([1, 2, 3, 4, 9].map(killed), [minute, 10 * minute, 100 * minute, 21 * hour, 21 * hour].map(after))
 })
 
 test('five orders of one exact set of names in seven days, not six, in whatever order the names are', () => {
@@ -79,11 +82,19 @@ test('five orders of one exact set of names in seven days, not six, in whatever 
   assert.equal(until(memory({ orders: five }), wish(), after(2 * day)), undefined)
 })
 
-test('the last order before the certificate ends is kept for later, by half of the time that is left', () => {
-  const four = memory({ orders: ordersAt(0, minute, 80 * hour, 160 * hour) })
-  assert.deepEqual(until(four, wish({ notAfter: after(6 * hour) })), after(3 * hour))
-  // Sooner, when one falls out of the window before that.
-  assert.deepEqual(until(four, wish({ notAfter: after(80 * hour) })), after(8 * hour))
+test('the last orders before the certificate ends are spread evenly over the time that is left', () => {
+  // A certificate of 160 hours, due at half: of the two before, one counts until after its end.
+  const end = wish({ notAfter: after(80 * hour) })
+  const placed = (...ages: number[]) => until(memory({ orders: ordersAt(...ages, 80 * hour, 160 * hour) }), end)
+  assert.deepEqual(placed(0), after(20 * hour))
+  assert.equal(placed(), undefined, 'the first renewal is not held back')
+  const later = (hours: number, ...ages: number[]) => {
+    const orders = [80, 160, ...ages].map((age) => ({ at: after(-age * hour), names: nameSet(names) }))
+    return until(memory({ orders }), end, after(hours * hour))
+  }
+  assert.deepEqual(later(20, 0, -20), after(40 * hour))
+  assert.deepEqual(later(40, 0, -20, -40), after(60 * hour))
+  const four = memory({ orders: ordersAt(0, minute, 2 * minute, 3 * minute) })
   assert.equal(until(four, wish({ notAfter: after(8 * day) })), undefined, 'there is time for more')
   assert.equal(until(four, wish({ notAfter: undefined })), undefined, 'no certificate to save')
   assert.equal(until(four, wish({ notAfter: after(-hour) })), undefined, 'it has ended')
