@@ -1,6 +1,6 @@
 // The plan of each job, as text or JSON: the same state and the same decision as `renew` takes, without a lock or a write.
 import { NixacmeError } from '../errors.ts'
-import type { Job } from '../job/job.ts'
+import type { Job, JobServer } from '../job/job.ts'
 import { type Paint, paintFor, printable } from '../log.ts'
 import type { Decision } from '../renewal/decision.ts'
 import { judge, leftToDo } from '../renewal/look.ts'
@@ -18,7 +18,12 @@ interface Planned extends Report {
   readonly caRequests: number | null
   /** A skip would complete what an earlier run left undone. */
   readonly installs: boolean
+  /** Of several CAs the host of the one whose turn it is; null where there is only one, or nothing to ask for. */
+  readonly asks: string | null
 }
+
+const asked = ({ servers }: Job, { kind }: Decision, { directoryUrl }: JobServer): string | null =>
+  servers.length === 1 || kind === 'skip' ? null : new URL(directoryUrl).host
 
 /** Prints the plan. Gives the status of the first job that cannot be judged. */
 export async function planJobs(jobs: readonly Job[], options: PlanOptions, context: Context): Promise<number> {
@@ -38,6 +43,7 @@ export async function planJobs(jobs: readonly Job[], options: PlanOptions, conte
       const { decision, standing } = judgement
       planned.push({
         ...report(job, roots.state, decision, job.lock.home, standing.server),
+        asks: asked(job, decision, standing.server),
         caRequests: caRequests(decision, job.names.length, standing.state.account),
         installs: leftToDo(job, judgement, { gid, now: host.now() }) === 'something',
       })
@@ -45,7 +51,7 @@ export async function planJobs(jobs: readonly Job[], options: PlanOptions, conte
       if (!(e instanceof NixacmeError)) throw e
       fail(job.cert, e)
       const unjudged = report(job, roots.state, undefined, job.lock.home)
-      planned.push({ ...unjudged, ...failure(e), caRequests: null, installs: false })
+      planned.push({ ...unjudged, ...failure(e), caRequests: null, installs: false, asks: null })
     }
   }
   host.stdout.write(
@@ -81,7 +87,9 @@ function table(planned: readonly Planned[], now: Date, paint: Paint): string {
     p.action === null ? '-' : due(p, now),
     minute(p.notAfter),
     p.slot === null ? '-' : String(p.slot),
-    printable(p.error?.message ?? p.reason) + (p.installs ? '; completes the installed files' : ''),
+    printable(p.error?.message ?? p.reason) +
+      (p.installs ? '; completes the installed files' : '') +
+      (p.asks === null ? '' : `; asks '${p.asks}'`),
   ])
   const widths = head.map((title, i) => Math.max(title.length, ...rows.map((row) => row[i]?.length ?? 0)))
   const colour = colourOf(paint)

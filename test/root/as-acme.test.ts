@@ -87,7 +87,9 @@ test("the child that works knows nothing of root's environment", async (t) => {
       return { status: 0, headers: {}, body: '', bare: true, transport: 'mute' }
     })
   })
-  const running = machine.nixacme(['renew', cert], { env: { CANARY: 'tweet', LANG: 'C.UTF-8', SSL_CERT_DIR: '/roots' } })
+  const running = machine.nixacme(['renew', cert], {
+    env: { CANARY: 'tweet', LANG: 'C.UTF-8', SSL_CERT_DIR: '/roots' },
+  })
   await asked
   const children = readdirSync('/proc').flatMap((pid) => {
     try {
