@@ -145,14 +145,18 @@ export class AcmeClient {
 
   /** The directory (RFC 8555 §7.1.1), asked for once. */
   async directory(): Promise<Directory> {
-    const { options } = this.#shared
     if (!this.#shared.directory) {
-      const directory = { method: 'get', url: options.directoryUrl } as const
-      const answer = await persist(this.signal, () => this.#shared.wire.send(directory, this.signal))
-      if (answer.status >= 400) throw problemOf(answer, 'the request for its directory')
-      this.#shared.directory = this.#read(answer, readDirectory)
+      const request = { refused: 'the request for its directory', read: readDirectory }
+      this.#shared.directory = (await this.get(this.#shared.options.directoryUrl, request)).body
     }
     return this.#shared.directory
+  }
+
+  /** What is there for everybody, without a signature. Throws as `post`. */
+  async get<T>(url: string, { refused, read }: Omit<Post<T>, 'payload'>): Promise<Omit<Reply<T>, 'location'>> {
+    const answer = await persist(this.signal, () => this.#shared.wire.send({ method: 'get', url }, this.signal))
+    if (answer.status >= 400) throw problemOf(answer, refused)
+    return { body: this.#read(answer, read), retryAfter: answer.retryAfter }
   }
 
   /** The proof that the account's key holder wants this challenge (RFC 8555 §8.1): token and thumbprint (RFC 7638). */

@@ -61,6 +61,11 @@ export const isTransient = (e: unknown): boolean => hasCode(rootCause(e), ...tra
 /** True when the TLS certificate leads to no root that is trusted. */
 export const isUnknownRoot = (e: unknown): boolean => hasCode(rootCause(e), ...unknownRoot)
 
+/** No answer came: `unavailable` (69). */
+export class UnreachableError extends NixacmeError {
+  override readonly name = 'UnreachableError'
+}
+
 /** A request that failed without an answer: `unavailable` (69). */
 export function unreachable(error: unknown, { url, proxy, trustNotes = [] }: RequestContext): NixacmeError {
   const root = rootCause(error)
@@ -68,7 +73,7 @@ export function unreachable(error: unknown, { url, proxy, trustNotes = [] }: Req
   const cause = root === error && root instanceof Error ? new Error(root.message) : root
   const host = new URL(url).host
   const way = proxy === undefined ? `'${host}'` : `'${host}' through proxy '${proxy}'`
-  return new NixacmeError('unavailable', `cannot reach the CA at ${way}: ${reason(root)}`, {
+  return new UnreachableError('unavailable', `cannot reach the CA at ${way}: ${reason(root)}`, {
     hints: [...hintsFor(root, host, proxy), ...(isUnknownRoot(root) ? trustNotes : [])],
     cause,
   })

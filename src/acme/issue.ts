@@ -1,5 +1,6 @@
 // The network half's front door: one certificate from the CA, or a reason why not. Loaded only when there is work to do.
 import { flawOfMustStaple } from '../certificate/must-staple.ts'
+import { readLeaf } from '../certificate/read.ts'
 import { checkSet } from '../certificate/verify.ts'
 import { NixacmeError } from '../errors.ts'
 import { chooseProfile, profileWords } from '../job/profile.ts'
@@ -13,6 +14,7 @@ import { type PreparedKey, prepareKey, refuseAccountKey } from './key-source.ts'
 import { type IssuedChain, placeOrder } from './order.ts'
 import { bound } from './pace.ts'
 import { isProblem } from './problem.ts'
+import { askFor, type RenewalReply } from './renewal-info.ts'
 import type { IssueRequest } from './request.ts'
 import { openTransport, type Transport } from './transport.ts'
 import type { Directory } from './types.ts'
@@ -24,6 +26,8 @@ export interface Issued {
   readonly chain: readonly string[]
   readonly certUrl: string
   readonly accountUrl: string
+  /** What the CA, asked at once (RFC 9773 §4.3), said of its renewal; undefined where it could not be asked. */
+  readonly renewal?: RenewalReply | undefined
 }
 
 /**
@@ -49,7 +53,7 @@ export async function issue(req: IssueRequest): Promise<Issued | undefined> {
     solver.prepare()
     const key = await prepareKey(req)
     if (key.keyPem !== undefined) req.refuseKey(key.keyPem)
-    return req.dryRun ? await rehearse(client, req) : await perform(client, solver, key, req)
+    return req.dryRun ? await rehearse(client, req) : await withRenewal(client, await perform(client, solver, key, req))
   } finally {
     end()
     transport?.close()
@@ -110,6 +114,13 @@ function checkIssued(key: string, chain: readonly string[], { names, mustStaple,
     throw new NixacmeError('refused', `the CA sent something that cannot be used: ${flaw}`, {
       hints: ['nothing was stored and the old certificate stays; set ocspMustStaple = false where the CA has no OCSP'],
     })
+}
+
+/** Whatever comes of the question, a signal too: the certificate is there. */
+async function withRenewal(client: AcmeClient, issued: Issued): Promise<Issued> {
+  const { renewalId } = readLeaf(issued.chain[0] ?? '').facts
+  const renewal = renewalId === undefined ? undefined : await askFor(client, renewalId).catch(() => undefined)
+  return { ...issued, renewal }
 }
 
 /** Orders; once more after a new registration when the CA does not know the stored account. */

@@ -49,6 +49,12 @@ export interface Authorization {
   readonly challenges: readonly ChallengeObject[]
 }
 
+/** RFC 9773 §4.2: `start` before `end`. */
+export interface RenewalInfo {
+  readonly window: { readonly start: Date; readonly end: Date }
+  readonly explanationUrl: string | undefined
+}
+
 /** RFC 8555 §8. Types that are not known here are kept too: `token` is not theirs to have. */
 export interface ChallengeObject {
   readonly type: string
@@ -56,6 +62,9 @@ export interface ChallengeObject {
   readonly token: string | undefined
   readonly error: Problem | undefined
 }
+
+/** Characters; it stands in messages. */
+const longestPage = 500
 
 /** A CA has a handful. */
 const mostProfiles = 50
@@ -177,4 +186,31 @@ export function readChallenge(value: unknown, plainHttp = false): ChallengeObjec
     token: optionalText(fields, 'token'),
     error: asProblem(fields['error']),
   }
+}
+
+const timestamp = /^\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)$/
+
+/** RFC 3339 */
+function instant(fields: Fields, key: string): Date {
+  const value = text(fields, key)
+  const date = new Date(timestamp.test(value) ? value : Number.NaN)
+  if (Number.isNaN(date.getTime()))
+    throw new Flaw(`'${key}' is '${value.slice(0, 40)}', expected an RFC 3339 timestamp`)
+  return date
+}
+
+/** A page for people, so plain http will do; what is no such URL is not worth losing the window for. */
+function page(value: unknown): string | undefined {
+  if (typeof value !== 'string' || value.length > longestPage || !URL.canParse(value)) return undefined
+  const { protocol, username, password, href } = new URL(value)
+  return ['https:', 'http:'].includes(protocol) && username === '' && password === '' ? href : undefined
+}
+
+/** A window that does not end after its start counts as none (RFC 9773 §4.2). */
+export function readRenewalInfo(value: unknown): RenewalInfo {
+  const fields = fieldsOf(value, 'the renewal information')
+  const window = fieldsOf(fields['suggestedWindow'], "'suggestedWindow'")
+  const [start, end] = [instant(window, 'start'), instant(window, 'end')]
+  if (end <= start) throw new Flaw("the 'suggestedWindow' does not end after its start")
+  return { window: { start, end }, explanationUrl: page(fields['explanationURL']) }
 }

@@ -7,6 +7,7 @@ import { refuseCompromised } from '../renewal/condemned.ts'
 import type { Decision } from '../renewal/decision.ts'
 import { renew, type Tools } from '../renewal/renew.ts'
 import type { HeldSlot } from '../renewal/run-locks.ts'
+import { predecessor } from '../renewal/watch.ts'
 import type { Context } from './context.ts'
 import { ownerFinder } from './owner.ts'
 import { failure, type Report, renderReports, report } from './report.ts'
@@ -64,7 +65,8 @@ async function renewOne(
   try {
     const owner = await ownerOf(job)
     if (owner.fault) throw owner.fault
-    const obtain: Tools['obtain'] = async (_, { standing: { server, paths }, diary, withAccountLock }) => {
+    const obtain: Tools['obtain'] = async (_, { standing, current, diary, withAccountLock }) => {
+      const { server, paths } = standing
       const { issue } = await import('../acme/issue.ts')
       const issued = await issue({
         names: job.names,
@@ -80,7 +82,7 @@ async function renewOne(
         notAfter: job.notAfter,
         key: { kind: 'new' },
         refuseKey: (keyPem) => refuseCompromised(paths, keyPem),
-        replaces: undefined,
+        replaces: predecessor(standing, current),
         diary,
         groupGid: owner.gid,
         groupName: job.group,
@@ -97,7 +99,9 @@ async function renewOne(
         dryRun: settings.dryRun,
         userAgent: `nixacme/${host.version}`,
       })
-      return issued && { key: issued.keyPem, chain: issued.chain, certUrl: issued.certUrl }
+      if (!issued) return undefined
+      const { keyPem: key, chain, certUrl, accountUrl, renewal } = issued
+      return { key, chain, certUrl, accountUrl, renewal }
     }
     const {
       decision,

@@ -8,6 +8,7 @@ import { type Decision, decide } from './decision.ts'
 import { betterInstalled, compare } from './install.ts'
 import { turnOf, type Wish } from './schedule.ts'
 import { hasPending, readState, type StoredState } from './state.ts'
+import { isWatched } from './watch.ts'
 
 export type Skip = Extract<Decision, { kind: 'skip' }>
 
@@ -85,9 +86,9 @@ export function judge(
 
 /**
  * What a skip has still to do. `something`: an earlier run was killed half-way, or names were re-ordered. `keep`: the
- * installed set is a better one, which is to be said.
+ * installed set is a better one, which is to be said. `watch`: the poller of renewal information does not know it yet.
  */
-export type Left = 'nothing' | 'something' | 'keep'
+export type Left = 'nothing' | 'something' | 'keep' | 'watch'
 
 export function leftToDo(
   job: Job,
@@ -98,7 +99,7 @@ export function leftToDo(
   if (decision.kind !== 'skip' || state.candidate.kind !== 'usable') return 'nothing'
   if (decision.storeHash || hasPending(paths)) return 'something'
   const difference = compare(paths.out, state.candidate.set, gid)
-  if (difference === 'none') return 'nothing'
+  if (difference === 'none') return isWatched(job, current) ? 'nothing' : 'watch'
   const isKept =
     difference === 'content' &&
     betterInstalled(paths.out, state.candidate.facts, { names: job.names, now, condemned: paths })

@@ -13,6 +13,7 @@ import { type Judgement, judge, leftToDo, type Skip, type Standing, saySkip } fr
 import { type HeldSlot, RunLocks } from './run-locks.ts'
 import { readState } from './state.ts'
 import { ensureFolders, type NewCertificate, proveSpace, settle, store, storeHash } from './store.ts'
+import { noteRetry, type WatchTools, watch, watchNew } from './watch.ts'
 
 export interface RenewOptions {
   /** `--now`: dates and failure memory do not count. */
@@ -113,6 +114,10 @@ class Run {
     return this.#work(now, now.decision)
   }
 
+  get #watchTools(): WatchTools {
+    return { host: this.#tools.host, log: this.#log }
+  }
+
   get #slotNumber(): number | null {
     return this.locks.slot?.number ?? null
   }
@@ -146,7 +151,7 @@ class Run {
   }
 
   /** Nothing is due; what an earlier run left undone is done, unless somebody else has the lock and does it. */
-  #skip(judgement: Judgement, decision: Skip): Outcome {
+  async #skip(judgement: Judgement, decision: Skip): Promise<Outcome> {
     saySkip(this.#log, decision)
     const { server, paths } = judgement.current
     const { gid, host, roots } = this.#tools
@@ -156,6 +161,7 @@ class Run {
     ensureFolders(roots, paths, gid)
     if (decision.storeHash) storeHash(paths, this.#job.domainHash, gid)
     else settle(paths)
+    await watch(this.#job, judgement.current, this.#watchTools)
     return { decision, server, slot: this.#slotNumber, installed: this.#install(decision, paths, false) }
   }
 
@@ -184,6 +190,7 @@ class Run {
       // Where it cannot be written down, what went wrong before is what is to be told.
       attempt(() => diary.failed(fault))
       const next = this.#judge()
+      if (next.decision.kind === 'wait') await noteRetry(next.current.paths, next.decision.until, this.#watchTools)
       const isAnothersTurn = next.standing.server !== standing.server
       if (!isAnothersTurn || next.decision.kind === 'skip' || next.decision.kind === 'wait')
         return this.#fail(judgement, decision, fault)
@@ -208,7 +215,10 @@ class Run {
     this.#log.progress('installing the certificate')
     store(paths, certificate, { domain, domainHash }, this.#tools.gid)
     diary.succeeded()
-    return { decision, server, slot: this.#slotNumber, installed: this.#install(decision, paths, true) }
+    const installed = this.#install(decision, paths, true)
+    const issued = { server, paths, state: readState(paths) }
+    await watchNew(this.#job, issued, certificate, this.#watchTools)
+    return { decision, server, slot: this.#slotNumber, installed }
   }
 
   /** A renewal that has time for more tries ends well all the same, with a warning; the others fail. */

@@ -23,6 +23,9 @@ export type Stored =
   /** To be replaced by what is found out anew. */
   | { readonly kind: 'damaged'; readonly flaw: string }
 
+/** What is known: nothing, where it cannot be read. */
+export const watchOf = (stored: Stored): Watch => (stored.kind === 'known' ? stored.watch : {})
+
 type Fields = Readonly<Record<string, unknown>>
 
 const isFields = (v: unknown): v is Fields => typeof v === 'object' && v !== null && !Array.isArray(v)
@@ -43,6 +46,9 @@ const isString = (v: unknown): v is string => typeof v === 'string'
 const isBoolean = (v: unknown): v is boolean => typeof v === 'boolean'
 const isStrings = (v: unknown): v is string[] => Array.isArray(v) && v.every(isString)
 const isCount = (v: unknown): v is number => typeof v === 'number' && Number.isSafeInteger(v) && v > 0
+
+/** It becomes a part of a URL. */
+const isIdentifier = (v: unknown): v is string => isString(v) && /^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$/.test(v)
 
 const text = (fields: Fields, key: string): string => checked(fields, key, isString)
 
@@ -71,7 +77,7 @@ const compact = <T extends object>(value: T): T =>
 
 const info = (fields: Fields): RenewalInfo =>
   compact({
-    certificate: text(fields, 'certificate'),
+    certificate: checked(fields, 'certificate', isIdentifier),
     server: text(fields, 'server'),
     plainHttp: checked(fields, 'plainHttp', isBoolean),
     caCertificates: checked(fields, 'caCertificates', isStrings),
@@ -147,7 +153,7 @@ export async function updateWatch(
   try {
     const stored = readWatch(path)
     if (stored.kind === 'newer') throw newerError(path, stored.flaw)
-    const next = change(stored.kind === 'known' ? stored.watch : {})
+    const next = change(watchOf(stored))
     if (next) writeAtomically(path, renderWatch(next), { mode: 0o640 })
   } catch (e) {
     throw writeError(path, e)

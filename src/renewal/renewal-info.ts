@@ -1,6 +1,7 @@
 // When a CA wants a certificate to be renewed (RFC 9773), as far as it is known on disk: what was said, the instant drawn
 // from it, and when to ask again. Pure: clock and chance come in. Who asks is the poller (src/commands/poll.ts) and, right
 // after issuance, the renewal; this file knows no network.
+import { unreachable } from '../errors.ts'
 
 const second = 1000
 const minute = 60 * second
@@ -113,6 +114,27 @@ export function suggested(
     immediate: kept ? info.immediate === true : window.end <= now,
     explanationUrl,
     nextPoll: later(now, retryAfter === undefined ? usualPause : clamped(retryAfter * second)),
+  }
+}
+
+/** What came of a question. */
+export type Reply =
+  | { readonly kind: 'suggested'; readonly suggestion: Suggestion }
+  /** The CA has no renewal information. */
+  | { readonly kind: 'unsupported' }
+  | ({ readonly kind: 'failed'; readonly error: Error } & Omit<PollFailure, 'what'>)
+
+/** What is known after a reply. */
+export function learned(info: RenewalInfo, reply: Reply, now: Date, chance: number): RenewalInfo {
+  switch (reply.kind) {
+    case 'suggested':
+      return suggested(info, reply.suggestion, now, chance)
+    case 'unsupported':
+      return unsupported(info, now)
+    case 'failed':
+      return unanswered(info, { ...reply, what: reply.error.message }, now)
+    default:
+      return unreachable(reply)
   }
 }
 

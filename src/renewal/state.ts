@@ -11,7 +11,7 @@ import { isSecure } from '../url.ts'
 import { condemnation } from './condemned.ts'
 import { type Memory, readMemory } from './memory.ts'
 import { type Advice, adviceOn } from './renewal-info.ts'
-import { readWatch } from './renewal-info-file.ts'
+import { readWatch, type Stored, watchOf } from './renewal-info-file.ts'
 
 /** The files of one candidate as they are installed. */
 export interface StoredSet extends CertificateSet {
@@ -33,7 +33,11 @@ export interface StoredState {
   /** Content of `domainhash.txt`. */
   readonly domainHash: string | undefined
   readonly memory: Memory
-  /** What the CA has said of the candidate (RFC 9773). */
+  /** URL of the account, where it is registered. */
+  readonly accountUrl?: string | undefined
+  /** What is kept of the CA's wishes (RFC 9773), whatever certificate it is about. */
+  readonly kept?: Stored
+  /** What of it is about the candidate. */
   readonly advice?: Advice | undefined
 }
 
@@ -78,7 +82,7 @@ function readCandidate(paths: CertPaths, readStored: ReturnType<typeof storedRea
   return { kind: 'usable', facts: judged.facts, set: { key, chain, fullchain, issuers } }
 }
 
-function readAccount(paths: CertPaths): StoredState['account'] {
+function readAccount(paths: CertPaths): Pick<StoredState, 'account' | 'accountUrl'> {
   const isThere = (path: string) => {
     try {
       return fs.statSync(path).size > 0
@@ -87,14 +91,16 @@ function readAccount(paths: CertPaths): StoredState['account'] {
       throw readError(path, e)
     }
   }
-  if (!isThere(paths.accountKey)) return 'missing'
+  if (!isThere(paths.accountKey)) return { account: 'missing' }
   try {
     const value: unknown = JSON.parse(readText(paths.accountJson) ?? 'null')
     const uri = (value as { registration?: { uri?: unknown } } | null)?.registration?.uri
     // Whether this machine may be asked by plain http is for the request to say: here it is only about what is stored.
-    return typeof uri === 'string' && isSecure(uri, true) ? 'registered' : 'key'
+    return typeof uri === 'string' && isSecure(uri, true)
+      ? { account: 'registered', accountUrl: uri }
+      : { account: 'key' }
   } catch (e) {
-    if (e instanceof SyntaxError) return 'key'
+    if (e instanceof SyntaxError) return { account: 'key' }
     throw readError(paths.accountJson, e)
   }
 }
@@ -103,17 +109,14 @@ function readAccount(paths: CertPaths): StoredState['account'] {
 export function readState(paths: CertPaths): StoredState {
   const readStored = storedReader(paths)
   const candidate = readCandidate(paths, readStored)
+  const kept = readWatch(paths.renewalInfo)
   return {
     candidate,
-    account: readAccount(paths),
+    ...readAccount(paths),
     domainHash: readStored(paths.domainHash)?.trim(),
     memory: readMemory(paths.memory),
-    advice: candidate.kind === 'usable' ? readAdvice(paths.renewalInfo, candidate.facts.renewalId) : undefined,
+    kept,
+    // What cannot be read is no advice; the run that has time for it says so (watch.ts).
+    advice: candidate.kind === 'usable' ? adviceOn(candidate.facts.renewalId, watchOf(kept)) : undefined,
   }
-}
-
-/** What cannot be read is no advice: that is said where it is written anew (renewal-info-file.ts). */
-function readAdvice(path: string, certificate: string | undefined): Advice | undefined {
-  const stored = readWatch(path)
-  return stored.kind === 'known' ? adviceOn(certificate, stored.watch) : undefined
 }

@@ -8,6 +8,7 @@ import { ensureDir, orAbsent, syncDir, temporaryName, under, writeAtomically, wr
 import type { CertPaths, Roots } from '../job/paths.ts'
 import { condemnation } from './condemned.ts'
 import { removeTemporaries } from './leftovers.ts'
+import type { Reply } from './renewal-info.ts'
 import { pendingDir } from './state.ts'
 
 /** Modes of contract 1.6. */
@@ -22,6 +23,10 @@ export interface NewCertificate {
   readonly chain: readonly string[]
   /** Where the CA keeps it. */
   readonly certUrl: string
+  /** URL of the account that ordered it. */
+  readonly accountUrl?: string
+  /** What the CA, asked at once, said of its renewal; undefined where it was not asked. */
+  readonly renewal?: Reply | undefined
 }
 
 /** Creates the folders of one certificate that are missing, outermost first. Throws `permission` (77) or `write` (73). */

@@ -7,6 +7,7 @@ import { authz, challenge } from './authorizations.ts'
 import { keyChange } from './key-change.ts'
 import { certificate, finalize, newOrder, order } from './orders.ts'
 import { malformed, notFound, Problem } from './problem.ts'
+import { renewalInfo } from './renewal-info.ts'
 import { revokeCert } from './revocation.ts'
 import type { RequestKind } from './routes.ts'
 import type { PlainRequest } from './server.ts'
@@ -40,7 +41,7 @@ export async function dispatch(world: World, request: RoutedRequest): Promise<An
   try {
     if (!userAgent) throw malformed('User-Agent is missing') // RFC 8555 section 6.1
     if (kind === 'unknown') throw notFound('resource')
-    if (kind === 'directory' || kind === 'newNonce') return unsigned(world, method, kind)
+    if (kind === 'directory' || kind === 'newNonce' || kind === 'renewalInfo') return unsigned(world, request, kind)
     if (method !== 'POST') throw new Problem(405, 'malformed', 'this resource is for POST only')
     if (kind === 'newAccount') return newAccount(world, signedByKey(request))
     if (kind === 'revokeCert') return revokeCert(world, request)
@@ -60,8 +61,14 @@ export async function dispatchFlawed(world: World, request: RoutedRequest, flaw:
   return { ...answer, body: await world.authority.flawed(issued, flaw) }
 }
 
-function unsigned({ urls, settings }: World, method: string, kind: 'directory' | 'newNonce'): Answer {
+function unsigned(
+  world: World,
+  { method, path }: RoutedRequest,
+  kind: 'directory' | 'newNonce' | 'renewalInfo',
+): Answer {
+  const { urls, settings } = world
   if (method !== 'GET' && method !== 'HEAD') throw new Problem(405, 'malformed', 'this resource is for GET')
+  if (kind === 'renewalInfo') return renewalInfo(world, path)
   if (kind === 'newNonce') return { status: method === 'HEAD' ? 200 : 204, headers: {}, body: '' }
   const { terms, externalAccounts, caaIdentities } = settings
   const meta = {
@@ -75,6 +82,7 @@ function unsigned({ urls, settings }: World, method: string, kind: 'directory' |
     newOrder: urls.newOrder,
     revokeCert: urls.revokeCert,
     keyChange: urls.keyChange,
+    ...(settings.renewalInfo && { renewalInfo: urls.renewalInfo }),
     meta,
   })
 }

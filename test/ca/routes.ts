@@ -15,6 +15,7 @@ export const requestKinds = [
   'challenge',
   'certificate',
   'revokeCert',
+  'renewalInfo',
   'unknown',
 ] as const
 
@@ -34,6 +35,7 @@ const patterns: readonly (readonly [RequestKind, RegExp])[] = [
   ['authz', /^\/authz\/(\d+)$/],
   ['challenge', /^\/challenge\/(\d+)$/],
   ['certificate', /^\/certificate\/(\d+)$/],
+  ['renewalInfo', /^\/renewal-info\/[^/]+$/],
 ]
 
 /** The kind of a path and the number in it (0 where there is none). */
@@ -53,6 +55,7 @@ export const urlsOf = (base: string) => ({
   newOrder: `${base}/new-order`,
   revokeCert: `${base}/revoke-cert`,
   keyChange: `${base}/key-change`,
+  renewalInfo: `${base}/renewal-info`,
   terms: `${base}/terms`,
   account: (id: number) => `${base}/account/${id}`,
   orders: (id: number) => `${base}/account/${id}/orders`,

@@ -24,6 +24,15 @@ export interface Settings {
   externalAccounts: Readonly<Record<string, string>> | null
   /** Domain names by which CAA records mean this CA; []: the directory does not say. */
   caaIdentities: readonly string[]
+  /**
+   * Renewal information (RFC 9773): null, the CA has none. `window`: ISO 8601; by default as Boulder has it, two percent of
+   * the lifetime, round two thirds of it. `retryAfter` in seconds, null: no such header.
+   */
+  renewalInfo: {
+    window?: { start: string; end: string }
+    explanationURL?: string
+    retryAfter: number | null
+  } | null
   /** Names refused with rejectedIdentifier at newOrder, one subproblem each. */
   blocked: readonly string[]
 }
@@ -47,6 +56,7 @@ export const defaultSettings = (): Settings => ({
   terms: true,
   externalAccounts: null,
   caaIdentities: [],
+  renewalInfo: null,
   blocked: [],
 })
 

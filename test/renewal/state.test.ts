@@ -73,6 +73,7 @@ test('nothing there at all: missing, no account, no hash, no memory, no advice',
     account: 'missing',
     domainHash: undefined,
     memory: emptyMemory,
+    kept: { kind: 'known', watch: {} },
     advice: undefined,
   })
 })
