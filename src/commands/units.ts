@@ -1,8 +1,7 @@
 // `nixacme units`: the units and the files beside them as text, written nowhere but where one says. For packages, for a look.
-import { dirname, join, resolve } from 'node:path'
-import { writeError } from '../errors.ts'
-import { ensureDirs, writeAtomically } from '../fs.ts'
+import { join, resolve } from 'node:path'
 import { compile } from '../job/compile.ts'
+import { writeFile } from '../systemd/changes.ts'
 import { SystemControl } from '../systemd/control.ts'
 import { systemFiles } from '../systemd/machine.ts'
 import type { Program } from '../systemd/service.ts'
@@ -27,15 +26,7 @@ export async function units(out: string | undefined, context: Context): Promise<
     host.stdout.write(files.map(({ path, text }) => `# ${path}\n${text}`).join('\n'))
     return 0
   }
-  for (const { path, text } of files) {
-    const target = join(resolve(out), path)
-    try {
-      ensureDirs(dirname(target), { mode: 0o755 })
-      writeAtomically(target, text, { mode: 0o644 })
-    } catch (e) {
-      throw writeError(target, e)
-    }
-  }
+  for (const { path, text } of files) writeFile(join(resolve(out), path), text)
   log.notice(`wrote ${files.length} files below '${resolve(out)}'`)
   return 0
 }

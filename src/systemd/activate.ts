@@ -82,7 +82,7 @@ export async function activate(activation: Activation): Promise<void> {
   })
   if (setUp.length > 0) await control.run('systemctl', 'try-restart', '--', ...setUp)
   const restarted = await underWay(control, changed)
-  const started = [...added.flatMap((cert) => [renewalTimer(cert), renewalService(cert), finishedTarget(cert)])]
+  const started = added.flatMap((cert) => [renewalTimer(cert), renewalService(cert), finishedTarget(cert)])
   const again = changed.map(renewalService).filter((name) => !restarted.includes(name))
   if (restarted.length > 0) await control.run('systemctl', 'restart', '--no-block', '--', ...restarted)
   if (started.length + again.length > 0)

@@ -68,7 +68,8 @@ export function writeFiles(root: string, wanted: readonly SystemFile[], { kinds 
   list([...texts.keys()].sort(byBytes))
 }
 
-function writeFile(path: string, text: string): void {
+/** Writes a file that everybody may read, in one step, with the folders that it needs. Throws `write` (73) or `permission` (77). */
+export function writeFile(path: string, text: string): void {
   try {
     ensureDirs(dirname(path), { mode: 0o755 })
     writeAtomically(path, text, { mode: 0o644 })

@@ -30,9 +30,12 @@ const renderLine = (line: Line): string => (typeof line === 'string' ? `# ${line
 /** `%` stands for itself. */
 export const plain = (text: string): string => text.replaceAll('%', '%%')
 
+/** In quotes unless it is `harmless`. */
+const quoted = (text: string, harmless: RegExp): string =>
+  harmless.test(text) ? plain(text) : `"${plain(text).replace(/["\\]/g, '\\$&')}"`
+
 /** One word of a list of words: quoted where it must be. */
-export const word = (text: string): string =>
-  /^[A-Za-z0-9%@_+=:,./{}~!-]+$/.test(text) ? plain(text) : `"${plain(text).replace(/["\\]/g, '\\$&')}"`
+export const word = (text: string): string => quoted(text, /^[A-Za-z0-9%@_+=:,./{}~!-]+$/)
 
 /** One argument of a command line, where `$` would be a variable too. */
 export const argument = (text: string): string => word(text).replaceAll('$', '$$$$')
@@ -53,5 +56,4 @@ export const unitPart = (cert: string): string =>
   cert.replace(/[^A-Za-z0-9:_.@-]|(?<=^[^@]*)@$/g, (char) => `\\x${char.charCodeAt(0).toString(16).padStart(2, '0')}`)
 
 /** A path in tmpfiles.d(5) or sysusers.d(5), where backslashes and quotes escape as in C. */
-export const configField = (text: string): string =>
-  /^[A-Za-z0-9%@_+=:,./-]+$/.test(text) ? plain(text) : `"${plain(text).replace(/["\\]/g, '\\$&')}"`
+export const configField = (text: string): string => quoted(text, /^[A-Za-z0-9%@_+=:,./-]+$/)

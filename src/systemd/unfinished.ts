@@ -1,10 +1,10 @@
 // What an apply that was cut short had still to tell systemd: kept while it works, so that the next one does, whatever the
 // config says by then.
 import { rmSync } from 'node:fs'
-import { dirname, join } from 'node:path'
-import { writeError } from '../errors.ts'
-import { ensureDirs, readTextIfThere, writeAtomically } from '../fs.ts'
+import { join } from 'node:path'
+import { readTextIfThere } from '../fs.ts'
 import { applyDir } from '../job/paths.ts'
+import { writeFile } from './changes.ts'
 
 export interface Todo {
   /** Certificates whose units are to be enabled and started. */
@@ -30,14 +30,8 @@ export function readUnfinished(root: string): Todo | undefined {
 
 /** Throws `write` (73) or `permission` (77). */
 export function writeUnfinished(root: string, todo: Todo): void {
-  const path = pathIn(root)
   const lines = kinds.flatMap((kind) => todo[kind].map((cert) => `${kind} ${cert}\n`))
-  try {
-    ensureDirs(dirname(path), { mode: 0o755 })
-    writeAtomically(path, lines.join(''), { mode: 0o644 })
-  } catch (e) {
-    throw writeError(path, e)
-  }
+  writeFile(pathIn(root), lines.join(''))
 }
 
 /** All is told. */
