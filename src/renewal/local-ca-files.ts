@@ -5,12 +5,13 @@ import * as fs from 'node:fs'
 import { basename } from 'node:path'
 import { flawOfLocalCa, type LocalCa } from '../certificate/local-ca-check.ts'
 import { NixacmeError, writeError } from '../errors.ts'
-import { ensureDir, orAbsent, readTextIfThere, syncDir, temporaryName, under, writeNew } from '../fs.ts'
+import { orAbsent, readTextIfThere, syncDir, temporaryName, under, writeNew } from '../fs.ts'
 import type { Host } from '../host.ts'
 import { type LocalCaPaths, localCaPaths, type Roots } from '../job/paths.ts'
 import type { Log } from '../log.ts'
 import { removeTemporaries } from './leftovers.ts'
 import { tryFolder, waitFor } from './lock.ts'
+import { makeFolder } from './store.ts'
 
 /** Modes of contract 1.6; the state root's is for everybody to pass through. */
 const stateMode = 0o755
@@ -48,7 +49,7 @@ export async function ensureLocalCa(tools: LocalCaTools): Promise<LocalCa> {
     removeEmptied(pendingDir(paths))
     return checked(paths, there, tools.now)
   }
-  makeFolder(tools, paths)
+  makeFolders(tools, paths)
   const lock = await waitFor(() => tryFolder(paths.folder), {
     seconds: patience,
     signal: tools.host.interrupted,
@@ -70,13 +71,9 @@ function readPair(paths: LocalCaPaths): Pair {
   return { ...(key !== undefined && { key }), ...(certificate !== undefined && { certificate }) }
 }
 
-function makeFolder({ roots, gid }: LocalCaTools, { folder }: LocalCaPaths): void {
-  try {
-    ensureDir(roots.state, { mode: stateMode })
-    ensureDir(folder, { mode: folderMode, gid })
-  } catch (e) {
-    throw writeError(folder, e, ["run as root or as user 'acme', or name a folder of your own with --state-dir"])
-  }
+function makeFolders({ roots, gid }: LocalCaTools, { folder }: LocalCaPaths): void {
+  makeFolder(roots.state, { mode: stateMode })
+  makeFolder(folder, { mode: folderMode, gid })
 }
 
 async function makeUnderLock({ log, now }: LocalCaTools, paths: LocalCaPaths): Promise<LocalCa> {

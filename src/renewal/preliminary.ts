@@ -2,8 +2,7 @@
 // made, and the making. Never over a real one.
 import { isIssuedBy } from '../certificate/local-ca-check.ts'
 import { type CertificateFacts, lackingNames } from '../certificate/read.ts'
-import { unreachable, writeError } from '../errors.ts'
-import { ensureDir } from '../fs.ts'
+import { unreachable } from '../errors.ts'
 import type { Host } from '../host.ts'
 import { type Job, pathsOf } from '../job/job.ts'
 import type { CertPaths, Roots } from '../job/paths.ts'
@@ -16,6 +15,7 @@ import { ensureLocalCa, readLocalCaCertificate } from './local-ca-files.ts'
 import { type Held, tryFolder, waitFor } from './lock.ts'
 import { inUse } from './look.ts'
 import type { Candidate } from './state.ts'
+import { makeFolder } from './store.ts'
 
 const day = 86_400_000
 
@@ -156,17 +156,8 @@ async function make(job: Job, paths: CertPaths, tools: PreliminaryTools, { reaso
 
 /** Those of the folders that are needed; a unit has them as its StateDirectory. */
 function makeFolders({ roots, gid }: PreliminaryTools, { lego, legoCert, out }: CertPaths): void {
-  for (const [path, mode, group] of [
-    [roots.state, 0o755, undefined],
-    [lego, 0o755, undefined],
-    [out, 0o750, gid],
-    [legoCert, 0o750, gid],
-  ] as const)
-    try {
-      ensureDir(path, { mode, gid: group })
-    } catch (e) {
-      throw writeError(path, e, ["run as root or as user 'acme', or name a folder of your own with --state-dir"])
-    }
+  for (const path of [roots.state, lego]) makeFolder(path, { mode: 0o755 })
+  for (const path of [out, legoCert]) makeFolder(path, { mode: 0o750, gid })
 }
 
 const takeLock = ({ legoCert }: CertPaths, { host }: PreliminaryTools, log: Log): Promise<Held> =>

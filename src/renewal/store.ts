@@ -4,7 +4,7 @@
 import * as fs from 'node:fs'
 import { basename } from 'node:path'
 import { NixacmeError, writeError } from '../errors.ts'
-import { ensureDir, orAbsent, syncDir, temporaryName, under, writeAtomically, writeNew } from '../fs.ts'
+import { ensureDir, type FileMode, orAbsent, syncDir, temporaryName, under, writeAtomically, writeNew } from '../fs.ts'
 import type { CertPaths, Roots } from '../job/paths.ts'
 import { condemnation } from './condemned.ts'
 import { removeTemporaries } from './leftovers.ts'
@@ -33,15 +33,17 @@ export interface NewCertificate {
 export function ensureFolders(roots: Roots, paths: CertPaths, gid: number | undefined): void {
   const shared = [roots.state, paths.lego, paths.accounts]
   const own = [paths.out, paths.legoCert, paths.certificates, paths.accountRoot]
-  const make = (path: string, mode: number, group?: number) => {
-    try {
-      ensureDir(path, { mode, gid: group })
-    } catch (e) {
-      throw writeError(path, e, ["run as root or as user 'acme', or name a folder of your own with --state-dir"])
-    }
+  for (const path of shared) makeFolder(path, { mode: sharedDirMode })
+  for (const path of own) makeFolder(path, { mode: certDirMode, gid })
+}
+
+/** Creates a folder of the state where it is missing. Throws `permission` (77) or `write` (73). */
+export function makeFolder(path: string, mode: FileMode): void {
+  try {
+    ensureDir(path, mode)
+  } catch (e) {
+    throw writeError(path, e, ["run as root or as user 'acme', or name a folder of your own with --state-dir"])
   }
-  for (const path of shared) make(path, sharedDirMode)
-  for (const path of own) make(path, certDirMode, gid)
 }
 
 /** More than a set of five files takes. */
