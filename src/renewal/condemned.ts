@@ -12,9 +12,17 @@ export type CondemnedPaths = Pick<CertPaths, 'compromised' | 'revoked'>
 /** Names the file that stands for a compromised key, in one of the folders of `compromised/`. */
 export const keyMark = (fingerprint: string): string => `${fingerprint}.pub`
 
+function isThere(path: string): boolean {
+  try {
+    return lstatIfThere(path) !== undefined
+  } catch (e) {
+    throw readError(path, e)
+  }
+}
+
 /** The folders of `compromised/`, one for each time that keys were put there; an unfinished one begins with a dot. */
 export function quarantines({ compromised }: CondemnedPaths): string[] {
-  if (!lstatIfThere(compromised)) return []
+  if (!isThere(compromised)) return []
   try {
     const names = fs.readdirSync(compromised).filter((name) => !name.startsWith('.'))
     return names.map((name) => under(compromised, name))
@@ -24,7 +32,7 @@ export function quarantines({ compromised }: CondemnedPaths): string[] {
 }
 
 const isMarked = (folders: readonly string[], fingerprint: string): boolean =>
-  folders.some((folder) => lstatIfThere(under(folder, keyMark(fingerprint))) !== undefined)
+  folders.some((folder) => isThere(under(folder, keyMark(fingerprint))))
 
 /**
  * Why a certificate (PEM, leaf first) must not be used, as a clause; undefined when nothing is against it. Throws
@@ -32,7 +40,7 @@ const isMarked = (folders: readonly string[], fingerprint: string): boolean =>
  */
 export function condemnation(paths: CondemnedPaths, certificate: string): string | undefined {
   const folders = quarantines(paths)
-  if (folders.length === 0 && !lstatIfThere(paths.revoked)) return undefined
+  if (folders.length === 0 && !isThere(paths.revoked)) return undefined
   let prints: ReturnType<typeof fingerprintsOf>
   try {
     prints = fingerprintsOf(certificate)
@@ -45,7 +53,7 @@ export function condemnation(paths: CondemnedPaths, certificate: string): string
 
 /** True for a certificate, by its fingerprint, that is known to be revoked. */
 export const isRevoked = ({ revoked }: CondemnedPaths, fingerprint: string): boolean =>
-  lstatIfThere(under(revoked, fingerprint)) !== undefined
+  isThere(under(revoked, fingerprint))
 
 /** True for a private key (PEM) that is compromised. Throws as `condemnation` does, and the parser's error for no key. */
 export function isCompromised(paths: CondemnedPaths, keyPem: string): boolean {
