@@ -106,7 +106,8 @@ export function timeLeft(notAfter: Date, now: Date): string {
   return minutes >= 2 ? `${plural(minutes, 'minute')} left` : `${plural(Math.floor(left / second), 'second')} left`
 }
 
-function namesChange(held: readonly string[], wanted: readonly string[]) {
+function namesChange({ names, addresses = [] }: CertificateFacts, wanted: readonly string[]) {
+  const held = [...names, ...addresses]
   return {
     added: wanted.filter((name) => !held.includes(name)),
     removed: held.filter((name) => !wanted.includes(name)),
@@ -145,7 +146,7 @@ function wanted(state: StoredState, policy: Policy, at: Circumstances): Wanted {
       ...dates,
       reason: account === 'key' ? 'the account key is not registered' : 'no account is registered',
     }
-  const { added, removed } = namesChange(facts.names, policy.names)
+  const { added, removed } = namesChange(facts, policy.names)
   const hashDiffers = state.domainHash !== policy.domainHash
   // An unwanted name alone counts only with a changed config: state taken over may hold one that lego once kept.
   if (added.length > 0 || (hashDiffers && removed.length > 0)) {

@@ -79,6 +79,22 @@ function judge(o: {
   )
 }
 
+test('addresses are names like others: held, lacking and unwanted', () => {
+  const dates = { notBefore: new Date('2026-06-01T00:00:00Z'), notAfter: new Date('2026-08-30T00:00:00Z') }
+  const facts = { ...dates, names: ['a.test'], addresses: ['192.0.2.7', '2001:db8::1'] }
+  const set = { key: '', chain: [], fullchain: '', issuers: '' }
+  const [usual] = [...allCases()].filter(
+    (c) => c.clock === 'not due' && rowOf(c).kind === 'skip' && expectedKind(c) === 'skip' && !c.atOnce,
+  )
+  assert.ok(usual)
+  const { state, at } = inputsOf(usual)
+  const decided = (names: readonly string[]) =>
+    decide({ ...state, candidate: { kind: 'usable', facts, set } }, { names, domainHash: 'new', validMinDays: 30 }, at)
+  assert.equal(decided(['2001:db8::1', 'a.test', '192.0.2.7']).kind, 'skip')
+  assert.match(decided(['a.test', '192.0.2.7']).reason, /^the names changed: '2001:db8::1' removed$/)
+  assert.match(decided(['a.test', '192.0.2.7', '2001:db8::1', '::1']).reason, /^the names changed: '::1' added$/)
+})
+
 const end = new Date('2026-09-01T12:00:00Z')
 const before = (ms: number): Date => new Date(end.getTime() - ms)
 
