@@ -1,6 +1,7 @@
 // The plan of each job, as text or JSON: the same state and the same decision as `renew` takes, without a lock or a write.
 import { NixacmeError } from '../errors.ts'
 import type { Job, JobServer } from '../job/job.ts'
+import { chooseProfile, profileWords } from '../job/profile.ts'
 import { type Paint, paintFor, printable } from '../log.ts'
 import type { Decision } from '../renewal/decision.ts'
 import { judge, leftToDo } from '../renewal/look.ts'
@@ -20,6 +21,10 @@ interface Planned extends Report {
   readonly installs: boolean
   /** Of several CAs the host of the one whose turn it is; null where there is only one, or nothing to ask for. */
   readonly asks: string | null
+  /** The CA's profile that would be ordered, by what the CA offered last; null: none. */
+  readonly profile: string | null
+  /** Which one and why, or why none will do, as a clause; '' where there is nothing to say. */
+  readonly profileReason: string
 }
 
 const asked = ({ servers }: Job, { kind }: Decision, { directoryUrl }: JobServer): string | null =>
@@ -46,18 +51,29 @@ export async function planJobs(jobs: readonly Job[], options: PlanOptions, conte
         asks: asked(job, decision, standing.server),
         caRequests: caRequests(decision, job.names.length, standing.state.account),
         installs: leftToDo(job, judgement, { gid, now: host.now() }) === 'something',
+        ...profileOf(job, standing.state.memory.offered),
       })
     } catch (e) {
       if (!(e instanceof NixacmeError)) throw e
       fail(job.cert, e)
       const unjudged = report(job, roots.state, undefined, job.lock.home)
-      planned.push({ ...unjudged, ...failure(e), caRequests: null, installs: false, asks: null })
+      planned.push({ ...unjudged, ...failure(e), caRequests: null, installs: false, asks: null, ...noProfile })
     }
   }
   host.stdout.write(
     options.json ? renderReports(planned) : table(planned, host.now(), await paintFor(host, host.stdout)),
   )
   return status
+}
+
+type PlannedProfile = Pick<Planned, 'profile' | 'profileReason'>
+
+const noProfile: PlannedProfile = { profile: null, profileReason: '' }
+
+function profileOf(job: Job, offered: readonly string[] | undefined): PlannedProfile {
+  const choice = chooseProfile(job, offered)
+  const profile = choice.kind === 'order' ? (choice.profile ?? null) : null
+  return { profile, profileReason: profileWords(choice) }
 }
 
 const colourOf = (paint: Paint): Record<Decision['kind'] | 'error', (text: string) => string> => ({
@@ -89,7 +105,8 @@ function table(planned: readonly Planned[], now: Date, paint: Paint): string {
     p.slot === null ? '-' : String(p.slot),
     printable(p.error?.message ?? p.reason) +
       (p.installs ? '; completes the installed files' : '') +
-      (p.asks === null ? '' : `; asks '${p.asks}'`),
+      (p.asks === null ? '' : `; asks '${p.asks}'`) +
+      printable(p.profileReason === '' ? '' : `; ${p.profileReason}`),
   ])
   const widths = head.map((title, i) => Math.max(title.length, ...rows.map((row) => row[i]?.length ?? 0)))
   const colour = colourOf(paint)
