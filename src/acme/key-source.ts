@@ -19,11 +19,11 @@ type Wish = Pick<IssueRequest, 'key' | 'keyType' | 'names' | 'mustStaple'>
 
 /**
  * Reads what has to be read. Throws `config` (78) for a request or key that cannot be used or are not for these names,
- * `permission` (77) where they may not be read.
+ * and for a key that is compromised; `permission` (77) where they may not be read.
  */
 export async function prepareKey({ key, keyType, names, mustStaple }: Wish): Promise<PreparedKey> {
   if (key.kind === 'request') {
-    const own = await ownRequest(key, { names, mustStaple })
+    const own = await ownRequest(key, names)
     return { keyPem: own.keyPem, makeRequest: async () => own }
   }
   const kept = key.kind === 'keep' ? key.pem : undefined
@@ -38,10 +38,10 @@ export async function prepareKey({ key, keyType, names, mustStaple }: Wish): Pro
   }
 }
 
-async function ownRequest(paths: OwnRequest, wish: Pick<Wish, 'names' | 'mustStaple'>): Promise<KeyAndRequest> {
+async function ownRequest(paths: OwnRequest, names: readonly string[]): Promise<KeyAndRequest> {
   const files = { request: readOwn(paths.request, 'csr'), key: readOwn(paths.key, 'csrKey'), paths }
   const { readOwnRequest } = await import('../certificate/own-request.ts')
-  return readOwnRequest(files, wish)
+  return readOwnRequest(files, names)
 }
 
 function readOwn(path: string, option: string): Buffer {

@@ -6,7 +6,6 @@ import { Pkcs10CertificateRequest, SubjectAlternativeNameExtension } from '@pecu
 import { NixacmeError } from '../errors.ts'
 import { identifierOf } from '../job/names.ts'
 import { canonicalAddress } from '../url.ts'
-import { asksForStapling, tlsFeature } from './must-staple.ts'
 import { pemOctets } from './pem.ts'
 
 export interface OwnRequestFiles {
@@ -18,12 +17,6 @@ export interface OwnRequestFiles {
   readonly paths: { readonly request: string; readonly key: string }
 }
 
-export interface OwnRequestWish {
-  /** A-labels and IP addresses. */
-  readonly names: readonly string[]
-  readonly mustStaple: boolean
-}
-
 export interface RequestWithKey {
   /** PEM, in lego's format where there is one for the kind of key. */
   readonly keyPem: string
@@ -31,8 +24,11 @@ export interface RequestWithKey {
   readonly csr: Buffer
 }
 
-/** Throws `config` (78), naming the file, unless request and key are sound, belong together, and are for what is wanted. */
-export async function readOwnRequest(files: OwnRequestFiles, wish: OwnRequestWish): Promise<RequestWithKey> {
+/**
+ * The request for `names` (A-labels and IP addresses) in these files. Throws `config` (78), naming the file, unless request
+ * and key are sound, belong together, and are for these names, no more and no fewer.
+ */
+export async function readOwnRequest(files: OwnRequestFiles, names: readonly string[]): Promise<RequestWithKey> {
   const { paths } = files
   const request = parseRequest(files)
   if (!(await isSigned(request))) throw fault(paths.request, 'csr', 'its signature does not hold')
@@ -40,12 +36,8 @@ export async function readOwnRequest(files: OwnRequestFiles, wish: OwnRequestWis
   const own = createPublicKey(key).export({ format: 'der', type: 'spki' })
   if (!own.equals(Buffer.from(request.publicKey.rawData)))
     throw fault(paths.request, 'csr', `it is for another key than the one in '${paths.key}'`)
-  const difference = namesDifference(namesIn(request, paths.request), wish.names)
+  const difference = namesDifference(namesIn(request, paths.request), names)
   if (difference !== undefined) throw fault(paths.request, 'csr', difference, namesHint)
-  if (wish.mustStaple && !asksToStaple(request))
-    throw fault(paths.request, 'csr', "it lacks the must-staple extension that 'ocspMustStaple' wants", [
-      "make the request with 'tlsfeature = status_request', or set ocspMustStaple = false",
-    ])
   return { keyPem: exported(key), csr: Buffer.from(request.rawData) }
 }
 
@@ -111,13 +103,4 @@ function namesDifference(found: readonly string[], wanted: readonly string[]): s
     extra.length > 0 ? `it asks for ${list(extra)}, which the config does not` : '',
   ].filter(Boolean)
   return parts.length > 0 ? parts.join(' and ') : undefined
-}
-
-function asksToStaple(request: Pkcs10CertificateRequest): boolean {
-  const extension = request.getExtension(tlsFeature)
-  try {
-    return extension !== null && asksForStapling(Buffer.from(extension.value))
-  } catch {
-    return false
-  }
 }

@@ -9,6 +9,7 @@ import { renew, type Tools } from '../renewal/renew.ts'
 import type { HeldSlot } from '../renewal/run-locks.ts'
 import { predecessor } from '../renewal/watch.ts'
 import type { Context } from './context.ts'
+import { keyFor } from './key-choice.ts'
 import { ownerFinder } from './owner.ts'
 import { failure, type Report, renderReports, report } from './report.ts'
 
@@ -80,7 +81,7 @@ async function renewOne(
         mustStaple: job.mustStaple,
         preferredChain: job.preferredChain,
         notAfter: job.notAfter,
-        key: { kind: 'new' },
+        key: keyFor(job, current.state.candidate),
         refuseKey: (keyPem) => refuseCompromised(paths, keyPem),
         replaces: predecessor(standing, current),
         diary,

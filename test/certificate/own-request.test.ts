@@ -11,7 +11,7 @@ import { generateKey } from '../../src/certificate/keys.ts'
 import { readOwnRequest } from '../../src/certificate/own-request.ts'
 
 const paths = { request: '/etc/own.csr', key: '/etc/own.key' }
-const wish = { names: ['a.example', '2001:db8::1'], mustStaple: false }
+const names = ['a.example', '2001:db8::1']
 const good = 'DNS:a.example,IP:2001:db8::1'
 
 interface Made {
@@ -37,8 +37,7 @@ function opensslRequest(t: TestContext, key: string, subject: string, ...extensi
   return { pem: readFileSync(file('pem')), der: readFileSync(file('der')) }
 }
 
-const read = (request: Buffer, key: string, mustStaple = false) =>
-  readOwnRequest({ request, key: Buffer.from(key), paths }, { ...wish, mustStaple })
+const read = (request: Buffer, key: string) => readOwnRequest({ request, key: Buffer.from(key), paths }, names)
 
 test('PEM or DER, with its text around it or without; names in any order and case', async (t) => {
   const key = await generateKey('ec256')
@@ -65,18 +64,6 @@ for (const [name, made, label] of [
     assert.match(keyPem, new RegExp(`^-----BEGIN ${label} PRIVATE KEY-----\n`))
   })
 
-test('must-staple has to be in it where the config asks for it', async (t) => {
-  const key = await generateKey('ec256')
-  const san = `subjectAltName=${good}`
-  const [without, with_] = [
-    opensslRequest(t, key, '/', san),
-    opensslRequest(t, key, '/', san, 'tlsfeature=status_request'),
-  ]
-  await assert.rejects(read(without.pem, key, true), { kind: 'config', message: /lacks the must-staple extension/ })
-  assert.equal((await read(with_.pem, key, true)).keyPem, key)
-  assert.equal((await read(with_.pem, key, false)).keyPem, key)
-})
-
 const differences: readonly [what: string, subject: string, san: string | undefined, words: RegExp][] = [
   ['a name is lacking', '/', 'DNS:a.example', /own.csr' of option 'csr' .*: it lacks '2001:db8::1'$/],
   ['there is one more', '/', `${good},DNS:b.example`, /: it asks for 'b.example', which the config does not$/],
@@ -94,7 +81,7 @@ for (const [what, subject, san, words] of differences)
   })
 
 test('the key of another request: config, naming both files', async () => {
-  const request = await buildCsr(await generateKey('ec256'), wish.names)
+  const request = await buildCsr(await generateKey('ec256'), names)
   await assert.rejects(read(request, await generateKey('ec256')), {
     kind: 'config',
     message: /'\/etc\/own\.csr' .*: it is for another key than the one in '\/etc\/own\.key'$/,
@@ -103,7 +90,7 @@ test('the key of another request: config, naming both files', async () => {
 
 test('a signature that does not hold: config', async () => {
   const key = await generateKey('ec256')
-  const request = await buildCsr(key, wish.names)
+  const request = await buildCsr(key, names)
   // In a name, so that the rest can still be read.
   request[request.indexOf('a.example')] = 0x62
   await assert.rejects(read(request, key), { kind: 'config', message: /its signature does not hold$/ })
@@ -111,7 +98,7 @@ test('a signature that does not hold: config', async () => {
 
 test('what is no request and no key: config, and nothing of the key in the words', async () => {
   const key = await generateKey('ec256')
-  const request = await buildCsr(key, wish.names)
+  const request = await buildCsr(key, names)
   const locked = createPrivateKey(key)
     .export({ format: 'pem', type: 'pkcs8', cipher: 'aes-128-cbc', passphrase: 'secret' })
     .toString()

@@ -118,3 +118,14 @@ test('a wildcard is refused by check, before any CA is asked', async (t) => {
   assert.deepEqual([said.status, said.stdout], [78, ''])
   assert.match(errorsIn(said)[0] ?? '', /wildcard '\*\.example\.com' cannot be proven with 'webroot'/)
 })
+
+test('addresses beside a name: all in the certificate, stored as lego names them, and the next run skips', async (t) => {
+  const scene = await makeScene(t, { certs: { [cert]: { domain: '127.0.0.1', extraDomainNames: ['a.example'] } } })
+  if (!scene) return
+  const { world } = scene
+  const { status, stderr } = await world.nixacme(['renew', cert])
+  assert.equal(status, 0, stderr)
+  assert.equal(new X509Certificate(shown(world, 'fullchain.pem')).subjectAltName, 'DNS:a.example, IP Address:127.0.0.1')
+  assert.ok(readdirSync(world.paths().certificates).includes('127.0.0.1.crt'))
+  assert.match((await world.nixacme(['renew', cert])).stderr, /skipping renewal/)
+})
