@@ -19,7 +19,7 @@ type Wish = Pick<IssueRequest, 'key' | 'keyType' | 'names' | 'mustStaple'>
 
 /**
  * Reads what has to be read. Throws `config` (78) for a request or key that cannot be used or are not for these names,
- * and for a key that is compromised; `permission` (77) where they may not be read.
+ * `permission` (77) where they may not be read.
  */
 export async function prepareKey({ key, keyType, names, mustStaple }: Wish): Promise<PreparedKey> {
   if (key.kind === 'request') {
