@@ -47,13 +47,25 @@ export function answerOf(url: string, { status, headers, data }: Response, now: 
   }
 }
 
-/** An answer that is not ACME: `unavailable` (69), naming the URL and what was `found`. */
-export const nonsense = (url: string, found: string, cause?: unknown): NixacmeError =>
-  new NixacmeError('unavailable', `the answer of '${url}' makes no sense: ${found}`, {
+/** An answer that is not ACME: `unavailable` (69). */
+export class Nonsense extends NixacmeError {
+  /** HTTP status, where it is what makes no sense. */
+  readonly status: number | undefined
+
+  constructor(message: string, { status, ...options }: { status?: number; hints: readonly string[]; cause: unknown }) {
+    super('unavailable', message, options)
+    this.status = status
+  }
+}
+
+/** Names the URL and what was `found`. */
+export const nonsense = (url: string, found: string, cause?: unknown, status?: number): Nonsense =>
+  new Nonsense(`the answer of '${url}' makes no sense: ${found}`, {
     hints: [
       "check that the option 'server' is the CA's directory URL and that no proxy or portal answers in its place",
     ],
     cause,
+    ...(status === undefined ? {} : { status }),
   })
 
 /** Throws `unavailable` (69) for what is neither good nor refused: redirections are not followed (RFC 8555 has none). */
@@ -90,7 +102,12 @@ export function problemOf(answer: Answer, refused: string): AcmeProblem {
   const problem = problemIn(answer)
   if (problem) return new AcmeProblem({ ...problem, status }, { refused, retryAfter, links })
   if (status !== 429 && status < 500)
-    throw nonsense(answer.url, `status ${status} with ${contentName(answer)} instead of a problem document`)
+    throw nonsense(
+      answer.url,
+      `status ${status} with ${contentName(answer)} instead of a problem document`,
+      undefined,
+      status,
+    )
   const bare = { type: 'about:blank', detail: `status ${status}`, status, name: undefined, subproblems: [] }
   return new AcmeProblem(bare, { refused, retryAfter, links })
 }

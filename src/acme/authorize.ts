@@ -4,12 +4,13 @@ import { NixacmeError } from '../errors.ts'
 import type { Solver } from './challenges/solver.ts'
 import type { AcmeClient } from './client.ts'
 import { pause } from './pace.ts'
+import { endsOrder } from './pending-order.ts'
 import { AcmeProblem, type Problem, problemType } from './problem.ts'
 import type { Diary } from './request.ts'
 import { type Authorization, type ChallengeObject, readAuthorization, readChallenge } from './types.ts'
 
 /** Seconds that a failed run may spend on telling the CA that its open authorizations are not wanted any more. */
-const farewell = { failed: 3, stopped: 1 }
+const farewell = 3
 /** An order is invalid with its first name; so long, in rounds of one second, the reasons of the others are waited for. */
 const roundsForReasons = 3
 
@@ -23,6 +24,8 @@ export interface Authorizations {
   readonly states: Map<string, Authorization>
   /** URLs of those whose challenge was answered: the CA decides them by itself. */
   readonly answered: Set<string>
+  /** Told the tokens of the challenges that are about to be presented. */
+  presenting(tokens: readonly string[]): void
 }
 
 /** Waits for all of them even when one fails, so that no request is under way when the clean-up begins. */
@@ -44,27 +47,48 @@ export async function answerChallenges(authorizations: Authorizations, urls: rea
   // One that is valid from an earlier order needs no challenge.
   const open = [...authorizations.states]
     .filter(([, { status }]) => status !== 'valid')
-    .map(([authorization, state]) => ({ authorization, name: state.name, ...challengeOf(state, solver) }))
-  for (const { name, token } of open) solver.present({ name, token, keyAuthorization: client.keyAuthorization(token) })
+    .map(([authorization, state]) => ({ authorization, name: state.name, challenge: challengeOf(state, solver) }))
+  if (open.length > 0) authorizations.presenting(open.map(({ challenge: { token } }) => token))
+  for (const { name, challenge } of open)
+    solver.present({ name, token: challenge.token, keyAuthorization: client.keyAuthorization(challenge.token) })
   if (open.length > 0) diary.answering(open.map(({ name }) => name))
   await all(
-    open.map(({ authorization, name, url }) => {
+    open.map(async ({ authorization, name, challenge: { url, status } }) => {
       authorizations.answered.add(authorization)
-      return client.post(url, { payload: {}, refused: `the challenge for '${name}'`, read: readChallenge })
+      // One that an earlier run has answered is being looked at already.
+      if (status === 'processing') return
+      try {
+        await client.post(url, { payload: {}, refused: `the challenge for '${name}'`, read: readChallenge })
+      } catch (e) {
+        if (!(await isUnderWay(authorizations, authorization, e))) throw e
+      }
     }),
   )
 }
 
-function challengeOf(
-  { name, status, challenges }: Authorization,
-  { type }: Solver,
-): ChallengeObject & { token: string } {
+/**
+ * CAs refuse the answer to a challenge that they have one for: the first try got through and its answer was lost. The
+ * authorization tells; what has become of it, the order does.
+ */
+async function isUnderWay(authorizations: Authorizations, url: string, e: unknown): Promise<boolean> {
+  if (!(e instanceof AcmeProblem) || e.kind !== 'refused') return false
+  const { status, challenges } = await fetchState(authorizations, url)
+  return status !== 'pending' || challengeOfType(challenges, authorizations.solver)?.status === 'processing'
+}
+
+const challengeOfType = (challenges: readonly ChallengeObject[], { type }: Solver): ChallengeObject | undefined =>
+  challenges.find((challenge) => challenge.type === type)
+
+function challengeOf({ name, status, challenges }: Authorization, solver: Solver): ChallengeObject & { token: string } {
   if (status !== 'pending')
     throw new NixacmeError('refused', `the CA holds the authorization for '${name}' as '${status}'`)
-  const challenge = challenges.find((c) => c.type === type)
+  const challenge = challengeOfType(challenges, solver)
   if (challenge?.token !== undefined) return { ...challenge, token: challenge.token }
   const offered = challenges.map((c) => c.type.slice(0, 40)).join(', ')
-  throw new NixacmeError('refused', `the CA offers no ${type} challenge for '${name}', only: ${offered || 'none'}`)
+  throw new NixacmeError(
+    'refused',
+    `the CA offers no ${solver.type} challenge for '${name}', only: ${offered || 'none'}`,
+  )
 }
 
 /** Why the order became invalid: the typed problems of all names that failed, in one AcmeProblem with a hint line each. */
@@ -105,17 +129,15 @@ function problemFor({ name, status, challenges }: Authorization): Problem {
 }
 
 /**
- * Takes the challenges away and, unless all went well, gives those authorizations back that nobody answered (RFC 8555
- * §7.5.2): CAs limit how many an account may have open. The others the CA closes by itself, and what it finds valid serves
- * the next order; besides, Pebble 2.10 locks up when one is deactivated while it validates. Never throws, takes a few
- * seconds at most, and leaves a CA in peace that cannot be reached.
+ * Takes the challenges away and, when nothing can come of the order any more, gives those authorizations back that nobody
+ * answered (RFC 8555 §7.5.2): CAs limit how many an account may have open. The others the CA closes by itself, and what it
+ * finds valid serves the next order; besides, Pebble 2.10 locks up when one is deactivated while it validates. Never
+ * throws, and takes a few seconds at most.
  */
 export async function leave({ client, solver, states, answered }: Authorizations, failure: unknown): Promise<void> {
   solver.cleanUp()
-  const stopped = client.signal.aborted
-  const isAway = failure instanceof NixacmeError && failure.kind === 'unavailable' && !stopped
-  if (failure === undefined || isAway) return
-  const last = client.under(AbortSignal.timeout(1000 * (stopped ? farewell.stopped : farewell.failed)))
+  if (failure === undefined || !endsOrder(failure)) return
+  const last = client.under(AbortSignal.timeout(1000 * farewell))
   const open = [...states].filter(([url, { status }]) => status === 'pending' && !answered.has(url)).map(([url]) => url)
   const payload = { status: 'deactivated' }
   await Promise.allSettled(

@@ -11,11 +11,14 @@ import type { Solver } from './challenges/solver.ts'
 import { webrootSolver } from './challenges/webroot.ts'
 import { AcmeClient } from './client.ts'
 import { type PreparedKey, prepareKey, refuseAccountKey } from './key-source.ts'
-import { type IssuedChain, placeOrder } from './order.ts'
+import { obtainCertificate } from './obtain.ts'
+import type { IssuedChain } from './order.ts'
 import { bound } from './pace.ts'
+import type { OrderIdentity } from './pending-order.ts'
 import { isProblem } from './problem.ts'
 import { askFor, type RenewalReply } from './renewal-info.ts'
 import type { IssueRequest } from './request.ts'
+import { forgetOrder, type Obtained } from './resume.ts'
 import { openTransport, type Transport } from './transport.ts'
 import type { Directory } from './types.ts'
 
@@ -28,11 +31,14 @@ export interface Issued {
   readonly accountUrl: string
   /** What the CA, asked at once (RFC 9773 §4.3), said of its renewal; undefined where it could not be asked. */
   readonly renewal?: RenewalReply | undefined
+  /** To be called when all this is on disk: the order is done with. */
+  stored(): void
 }
 
 /**
  * Gets one certificate. A dry run fetches the directory, proves that challenges can be shown and returns undefined: at the
- * CA nothing is made. Nothing is stored but the account's files.
+ * CA nothing is made. Stored are the account's files and, until `stored()` is called or the CA has refused, the order under
+ * way: an order that an earlier run left is taken up.
  *
  * Throws AcmeProblem (75, 76, or 69 when the CA itself is at fault), `unavailable` (69) when the CA cannot be reached,
  * answers nonsense or lets the deadline pass, `later` (75) when `signal` is aborted, `refused` (76) when the certificate is
@@ -53,7 +59,13 @@ export async function issue(req: IssueRequest): Promise<Issued | undefined> {
     solver.prepare()
     const key = await prepareKey(req)
     if (key.keyPem !== undefined) req.refuseKey(key.keyPem)
-    return req.dryRun ? await rehearse(client, req) : await withRenewal(client, await perform(client, solver, key, req))
+    if (req.dryRun) return await rehearse(client, req)
+    try {
+      return await withRenewal(client, await perform(client, solver, key, req))
+    } finally {
+      // What an earlier run left, too, whose order needs no challenge any more.
+      solver.cleanUp()
+    }
   } finally {
     end()
     transport?.close()
@@ -88,7 +100,7 @@ async function rehearse(client: AcmeClient, req: IssueRequest): Promise<undefine
 }
 
 async function perform(client: AcmeClient, solver: Solver, key: PreparedKey, req: IssueRequest): Promise<Issued> {
-  const { names, log, diary, replaces } = req
+  const { names, log, diary, replaces, order: file } = req
   // A damaged key is told before the CA is asked for anything.
   readAccount(req.account, req.plainHttp)
   const directory = await client.directory()
@@ -97,13 +109,31 @@ async function perform(client: AcmeClient, solver: Solver, key: PreparedKey, req
   const accountUrl = await openAccount(client, req)
   const accountKey = readAccount(req.account, req.plainHttp).keyPem
   if (key.keyPem !== undefined && accountKey !== undefined) refuseAccountKey(key.keyPem, accountKey, req.key)
-  log.info(`ordering a certificate for ${names.map((name) => `'${name}'`).join(', ')} from '${client.host}'`)
   const notAfter = req.notAfter === null ? undefined : new Date(req.now().getTime() + req.notAfter * 1000)
   const { makeRequest } = key
-  const order = () => placeOrder(client, { names, profile, notAfter, replaces, solver, makeRequest, diary, log })
+  const accept = (issued: IssuedChain) => {
+    const check = (chain: readonly string[]) => checkIssued(issued.keyPem, chain, req)
+    return preferredChain(client, issued, { ...req, check })
+  }
+  const terms = { names, profile, notAfter, replaces }
+  const { plainHttp, key: keySource, present, refuseKey } = req
+  const means = {
+    file,
+    plainHttp,
+    keySource,
+    present,
+    refuseKey,
+    solver,
+    makeRequest,
+    diary,
+    accept,
+    log,
+    now: () => req.now(),
+  }
+  const order = (account: string) =>
+    obtainCertificate(client, { ...terms, ...means, identity: identityOf(req, account, profile) })
   const issued = await withKnownAccount(client, req, accountUrl, order)
-  const check = (chain: readonly string[]) => checkIssued(issued.keyPem, chain, req)
-  return { ...issued, chain: await preferredChain(client, issued, { ...req, check }) }
+  return { ...issued, stored: () => forgetOrder(file, log) }
 }
 
 /** Throws `refused` (76) unless the certificate is what was asked for. */
@@ -115,6 +145,16 @@ function checkIssued(key: string, chain: readonly string[], { names, mustStaple,
       hints: ['nothing was stored and the old certificate stays; set ocspMustStaple = false where the CA has no OCSP'],
     })
 }
+
+const identityOf = (req: IssueRequest, accountUrl: string, profile: string | undefined): OrderIdentity => ({
+  directoryUrl: req.directoryUrl,
+  accountUrl,
+  names: req.names,
+  profile: profile ?? null,
+  notAfter: req.notAfter,
+  replaces: req.replaces ?? null,
+  keySource: req.key.kind,
+})
 
 /** Whatever comes of the question, a signal too: the certificate is there. */
 async function withRenewal(client: AcmeClient, issued: Issued): Promise<Issued> {
@@ -128,13 +168,13 @@ async function withKnownAccount(
   client: AcmeClient,
   req: IssueRequest,
   stored: string,
-  order: () => Promise<IssuedChain>,
+  order: (accountUrl: string) => Promise<Obtained>,
 ) {
   try {
-    return { ...(await order()), accountUrl: stored }
+    return { ...(await order(stored)), accountUrl: stored }
   } catch (e) {
     if (!isProblem(e, 'accountDoesNotExist')) throw e
     const accountUrl = await reopenAccount(client, req, stored)
-    return { ...(await order()), accountUrl }
+    return { ...(await order(accountUrl)), accountUrl }
   }
 }

@@ -11,8 +11,11 @@ import type { IssueRequest } from './request.ts'
 export interface PreparedKey {
   /** PEM of a key that is there already; undefined: it is still to be made. */
   readonly keyPem: string | undefined
-  /** The request for the CA, with its key: made once the order is there, while the CA validates. */
-  makeRequest(): Promise<KeyAndRequest>
+  /**
+   * The request for the CA, with its key: made once the order is there, while the CA validates. `stored`: the key that an
+   * earlier run made for this order.
+   */
+  makeRequest(stored: string | undefined): Promise<KeyAndRequest>
 }
 
 type Wish = Pick<IssueRequest, 'key' | 'keyType' | 'names' | 'mustStaple'>
@@ -29,10 +32,10 @@ export async function prepareKey({ key, keyType, names, mustStaple }: Wish): Pro
   const kept = key.kind === 'keep' ? key.pem : undefined
   return {
     keyPem: kept,
-    async makeRequest() {
+    async makeRequest(stored) {
       // Loaded while the CA validates: the X.509 library takes longer than any of our requests.
       const { buildCsr } = await import('../certificate/csr.ts')
-      const keyPem = kept ?? (await generateKey(keyType))
+      const keyPem = kept ?? stored ?? (await generateKey(keyType))
       return { keyPem, csr: await buildCsr(keyPem, names, { mustStaple }) }
     },
   }

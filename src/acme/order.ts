@@ -1,12 +1,14 @@
-// One order from beginning to end, as RFC 8555 §7.4 tells it: order, authorizations, finalise, certificate.
+// One order from wherever it stands to its certificate, as RFC 8555 §7.4 tells it: authorizations, finalise, certificate.
+// What the next run would need to go on is on disk before each step that matters.
 import { NixacmeError } from '../errors.ts'
 import type { Log } from '../log.ts'
 import { nonsense } from './answer.ts'
 import { type Authorizations, answerChallenges, leave, validationFailure } from './authorize.ts'
 import type { Solver } from './challenges/solver.ts'
 import type { AcmeClient, Download, Reply } from './client.ts'
-import { newOrder, type OrderTerms } from './new-order.ts'
+import type { OrderTerms } from './new-order.ts'
 import { clampPoll, pause } from './pace.ts'
+import type { OrderRecord } from './pending-order.ts'
 import { AcmeProblem, isProblem } from './problem.ts'
 import type { Diary } from './request.ts'
 import { type Order, type OrderStatus, readOrder } from './types.ts'
@@ -23,8 +25,11 @@ const tellingWait = 10
 export interface OrderRequest extends OrderTerms {
   readonly solver: Solver
   readonly diary: Pick<Diary, 'ordering' | 'answering'>
-  /** A new key and a certificate request for it: made when the CA has accepted the order, while it validates. */
-  makeRequest(): Promise<KeyAndRequest>
+  /**
+   * A certificate request and its key: `keyPem` where an earlier run stored one, else as the config says. Made when the
+   * CA has accepted the order, while it validates.
+   */
+  makeRequest(keyPem: string | undefined): Promise<KeyAndRequest>
   readonly log: Log
 }
 
@@ -34,46 +39,58 @@ export interface KeyAndRequest {
   readonly csr: Buffer
 }
 
-export interface IssuedChain extends Download {
+/** A certificate that is there. */
+export interface Made {
   readonly keyPem: string
   readonly certUrl: string
 }
 
-/** Orders a certificate. Throws AcmeProblem when the CA refuses, else as `AcmeClient.post` and the solver do. */
-export async function placeOrder(client: AcmeClient, req: OrderRequest): Promise<IssuedChain> {
-  req.log.progress('ordering')
-  const about = `the order of ${req.names.map((name) => `'${name}'`).join(', ')}`
-  const placed = await newOrder(client, req, { about, ...req })
-  const order = new OrderInProgress(client, placed.url, about, req)
-  let request: Promise<KeyAndRequest> | undefined
-  await order.authorize(placed.order, () => {
-    request = req.makeRequest()
-    // Awaited when the order is ready; one that fails before must not end the process as an unhandled rejection.
-    request.catch(() => undefined)
-  })
-  const { keyPem, csr } = await (request ?? req.makeRequest())
-  const certUrl = await order.finalize(placed.order, csr)
-  return { keyPem, ...(await download(client, certUrl)), certUrl }
-}
+export interface IssuedChain extends Download, Made {}
 
-class OrderInProgress {
+/** An order, and when to look again. */
+export type Standing = Pick<Reply<Order>, 'body' | 'retryAfter'>
+
+/** What a refusal of the order refuses. */
+export const orderOf = (names: readonly string[]): string =>
+  `the order of ${names.map((name) => `'${name}'`).join(', ')}`
+
+export class OrderInProgress {
   readonly #client: AcmeClient
-  readonly #url: string
-  readonly #about: string
+  readonly #record: OrderRecord
   readonly #req: OrderRequest
+  readonly #about: string
+  #hasPresented = false
 
-  constructor(client: AcmeClient, url: string, about: string, req: OrderRequest) {
+  constructor(client: AcmeClient, record: OrderRecord, req: OrderRequest) {
     this.#client = client
-    this.#url = url
-    this.#about = about
+    this.#record = record
     this.#req = req
+    this.#about = orderOf(req.names)
   }
 
-  /** `meanwhile` is called when all challenges are answered and there is nothing to do but wait. */
-  async authorize(order: Order, meanwhile: () => void): Promise<void> {
-    // Ready at once: all authorizations are valid from an earlier order.
-    if (order.status !== 'pending') return
-    const { solver, names, diary } = this.#req
+  /** The order as it stands at the CA. */
+  fetch(): Promise<Reply<Order>> {
+    return this.#client.post(this.#record.order.orderUrl, { refused: 'the request for the order', read: readOrder })
+  }
+
+  /** True when this run has shown the CA something: what it then says of it is about the present. */
+  get hasPresented(): boolean {
+    return this.#hasPresented
+  }
+
+  /** From wherever `reply` says that it stands to the certificate's URL. */
+  async complete({ body, retryAfter }: Standing): Promise<Made> {
+    const { order, request } =
+      body.status === 'pending' ? await this.#authorize(body) : { order: body, request: undefined }
+    const isOurs = order === body && (order.status === 'processing' || order.status === 'valid')
+    if (!isOurs) return this.#finalize(order, request ?? this.#makeRequest())
+    const keyPem = this.#record.order.keyPem ?? (await this.#makeRequest()).keyPem
+    return { keyPem, certUrl: await this.#issued({ body: order, retryAfter }) }
+  }
+
+  /** From pending to ready; and the certificate request that was made meanwhile. */
+  async #authorize({ authorizations: urls }: Order): Promise<{ order: Order; request: Promise<KeyAndRequest> }> {
+    const { solver, diary, names, log } = this.#req
     const authorizations: Authorizations = {
       client: this.#client,
       solver,
@@ -81,14 +98,16 @@ class OrderInProgress {
       names,
       states: new Map(),
       answered: new Set(),
+      presenting: (tokens) => this.#presenting(tokens),
     }
     let failure: unknown
     try {
-      await answerChallenges(authorizations, order.authorizations)
-      this.#req.log.progress('waiting for the CA to validate')
-      meanwhile()
-      const decided = await this.#poll(['ready', 'processing', 'valid', 'invalid'], undefined)
-      if (decided.status === 'invalid') throw (await validationFailure(authorizations)) ?? this.#invalid(decided)
+      await answerChallenges(authorizations, urls)
+      log.progress('waiting for the CA to validate')
+      const request = this.#makeRequest()
+      const order = await this.#poll(['ready', 'processing', 'valid', 'invalid'], undefined)
+      if (order.status === 'invalid') throw (await validationFailure(authorizations)) ?? this.#invalid(order)
+      return { order, request }
     } catch (e) {
       failure = e
       throw e
@@ -97,17 +116,51 @@ class OrderInProgress {
     }
   }
 
-  /** Returns the certificate's URL. */
-  async finalize({ finalize }: Order, csr: Buffer): Promise<string> {
-    const payload = { csr: csr.toString('base64url') }
+  /** Written down before the first of them is shown: a run that is killed cannot take them away. */
+  #presenting(tokens: readonly string[]): void {
+    this.#hasPresented = true
+    const { order } = this.#record
+    if (tokens.some((token) => !order.tokens.includes(token)))
+      this.#record.write({ tokens: [...new Set([...order.tokens, ...tokens])] })
+  }
+
+  /** Awaited when the order is ready; one that fails before must not end the process as an unhandled rejection. */
+  #makeRequest(): Promise<KeyAndRequest> {
+    const request = this.#req.makeRequest(this.#record.order.keyPem)
+    request.catch(() => undefined)
+    return request
+  }
+
+  async #finalize({ finalize }: Order, request: Promise<KeyAndRequest>): Promise<Made> {
+    const { keyPem, csr } = await request
+    const { order } = this.#record
+    // From here on the CA may issue at any time: the key has to be there whatever happens.
+    if (order.keySource !== 'request' && order.keyPem !== keyPem) this.#record.write({ keyPem })
     this.#req.log.progress('waiting for the certificate')
+    const payload = { csr: csr.toString('base64url') }
     const reply = await this.#repeatable(
       this.#client.post(finalize, { payload, refused: this.#about, read: readOrder }),
     )
-    const done = isDone(reply.body) ? reply.body : await this.#poll(['valid', 'invalid'], reply.retryAfter)
+    return { keyPem, certUrl: await this.#issued(reply) }
+  }
+
+  async #issued({ body, retryAfter }: Standing): Promise<string> {
+    const done = isDone(body) ? body : await this.#poll(['valid', 'invalid'], retryAfter)
     if (done.status === 'invalid') throw this.#invalid(done)
-    if (done.certificate === undefined) throw nonsense(this.#url, "a valid order without 'certificate'")
+    if (done.certificate === undefined)
+      throw nonsense(this.#record.order.orderUrl, "a valid order without 'certificate'")
     return done.certificate
+  }
+
+  async download(url: string): Promise<Download> {
+    for (let tries = 1; ; tries++) {
+      try {
+        return await this.#client.downloadChain(url)
+      } catch (e) {
+        if (!(e instanceof AcmeProblem) || e.status !== 404 || tries === mostDownloads) throw e
+        await pause(e.retryAfter === undefined ? tries : clampPoll(e.retryAfter), this.#client.signal)
+      }
+    }
   }
 
   /** A repeated finalise finds an order that its first, unanswered try has moved on: that is no refusal. */
@@ -116,14 +169,10 @@ class OrderInProgress {
       return await finalized
     } catch (e) {
       if (!isProblem(e, 'orderNotReady')) throw e
-      const now = await this.#fetch()
+      const now = await this.fetch()
       if (now.body.status === 'processing' || now.body.status === 'valid') return now
       throw e
     }
-  }
-
-  #fetch(): Promise<Reply<Order>> {
-    return this.#client.post(this.#url, { refused: 'the request for the order', read: readOrder })
   }
 
   /** Asks for the order until it is in one of these states, at the pace that the CA asks for. Bounded by the signal. */
@@ -132,7 +181,7 @@ class OrderInProgress {
     for (let polls = 1; ; polls++) {
       if (wait >= tellingWait) this.#req.log.waiting(`waiting ${Math.ceil(wait)} s, as the CA asks`)
       await pause(wait, this.#client.signal)
-      const reply = await this.#fetch()
+      const reply = await this.fetch()
       if (until.includes(reply.body.status)) return reply.body
       wait = reply.retryAfter === undefined ? Math.min(polls, slowestPoll) : clampPoll(reply.retryAfter)
     }
@@ -145,14 +194,3 @@ class OrderInProgress {
 }
 
 const isDone = ({ status }: Order): boolean => status === 'valid' || status === 'invalid'
-
-async function download(client: AcmeClient, url: string): Promise<Download> {
-  for (let tries = 1; ; tries++) {
-    try {
-      return await client.downloadChain(url)
-    } catch (e) {
-      if (!(e instanceof AcmeProblem) || e.status !== 404 || tries === mostDownloads) throw e
-      await pause(e.retryAfter === undefined ? tries : clampPoll(e.retryAfter), client.signal)
-    }
-  }
-}

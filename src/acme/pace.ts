@@ -43,7 +43,7 @@ export function bound(outer: AbortSignal, deadlineSeconds: number, what: string)
   const controller = new AbortController()
   const stop = () => controller.abort(interruptedError(outer))
   const timer = setTimeout(() => {
-    const hints = ['the next run starts anew; authorizations that the CA already granted are used again']
+    const hints = ['nothing is lost: the next run takes up the order where it is']
     controller.abort(new NixacmeError('unavailable', `${what} took longer than ${deadlineSeconds} s`, { hints }))
   }, deadlineSeconds * 1000)
   if (outer.aborted) stop()

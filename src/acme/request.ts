@@ -3,6 +3,7 @@ import type { Challenge, KeyType, OwnRequest, ProfilePolicy } from '../config/co
 import type { Host } from '../host.ts'
 import type { Log } from '../log.ts'
 import type { AccountFiles } from './account-files.ts'
+import type { OrderFile } from './pending-order.ts'
 import type { Directory } from './types.ts'
 
 /** Where the certificate's key comes from. */
@@ -11,6 +12,12 @@ export type KeySource =
   /** `keyReuse`: PEM of the present one. */
   | { readonly kind: 'keep'; readonly pem: string }
   | ({ readonly kind: 'request' } & OwnRequest)
+
+/** The stored certificate, as PEM. */
+export interface PresentCertificate {
+  readonly key: string
+  readonly leaf: string
+}
 
 /** What must be remembered of the work with the CA whatever ends it: each is on disk when the call returns. */
 export interface Diary {
@@ -44,6 +51,10 @@ export interface IssueRequest {
   refuseKey(keyPem: string): void
   /** The certificate that this one takes the place of, by its identifier of RFC 9773 §4.1. */
   readonly replaces: string | undefined
+  /** Where the order under way is kept. */
+  readonly order: OrderFile
+  /** What is stored now: an order that brought this is done. */
+  readonly present: PresentCertificate | undefined
   readonly diary: Diary
   /** The group of webroot folders that are missing; undefined keeps the system's choice. */
   readonly groupGid: number | undefined

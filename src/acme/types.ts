@@ -36,6 +36,8 @@ export interface Order {
   readonly authorizations: readonly string[]
   readonly finalize: string
   readonly certificate: string | undefined
+  /** When the CA gives it up, where it says so. */
+  readonly expires: Date | undefined
   readonly error: Problem | undefined
 }
 
@@ -60,6 +62,8 @@ export interface ChallengeObject {
   readonly type: string
   readonly url: string
   readonly token: string | undefined
+  /** `pending` until it is answered, then `processing`. */
+  readonly status: string | undefined
   readonly error: Problem | undefined
 }
 
@@ -75,25 +79,25 @@ export class Flaw extends Error {}
 /** Makes a type of a JSON body; `plainHttp`: URLs in it may lead to this machine by plain http. Throws a Flaw. */
 export type Reader<T> = (value: unknown, plainHttp?: boolean) => T
 
-type Fields = Readonly<Record<string, unknown>>
+export type Fields = Readonly<Record<string, unknown>>
 
 export const isRecord = (v: unknown): v is Fields => typeof v === 'object' && v !== null && !Array.isArray(v)
 
-function fieldsOf(value: unknown, what: string): Fields {
+export function fieldsOf(value: unknown, what: string): Fields {
   if (!isRecord(value)) throw new Flaw(`${what} is no JSON object`)
   return value
 }
 
-function text(fields: Fields, key: string): string {
+export function text(fields: Fields, key: string): string {
   const value = fields[key]
   if (typeof value !== 'string' || value === '') throw new Flaw(`'${key}' is missing or no text`)
   return value
 }
 
-const optionalText = (fields: Fields, key: string): string | undefined =>
+export const optionalText = (fields: Fields, key: string): string | undefined =>
   fields[key] === undefined || fields[key] === null ? undefined : text(fields, key)
 
-function url(fields: Fields, key: string, plainHttp: boolean): string {
+export function url(fields: Fields, key: string, plainHttp: boolean): string {
   const value = text(fields, key)
   if (!isSecure(value, plainHttp)) throw new Flaw(`'${key}' is no https URL`)
   return value
@@ -102,7 +106,7 @@ function url(fields: Fields, key: string, plainHttp: boolean): string {
 const optionalUrl = (fields: Fields, key: string, plainHttp: boolean): string | undefined =>
   fields[key] === undefined || fields[key] === null ? undefined : url(fields, key, plainHttp)
 
-function list(fields: Fields, key: string): readonly unknown[] {
+export function list(fields: Fields, key: string): readonly unknown[] {
   const value = fields[key]
   if (!Array.isArray(value)) throw new Flaw(`'${key}' is missing or no list`)
   return value
@@ -159,8 +163,15 @@ export function readOrder(value: unknown, plainHttp = false): Order {
     authorizations,
     finalize: url(fields, 'finalize', plainHttp),
     certificate: fields['certificate'] === undefined ? undefined : url(fields, 'certificate', plainHttp),
+    expires: optionalInstant(fields, 'expires'),
     error: asProblem(fields['error']),
   }
+}
+
+/** A time nobody depends on: nonsense is as good as none. */
+function optionalInstant(fields: Fields, key: string): Date | undefined {
+  const date = new Date(typeof fields[key] === 'string' ? fields[key] : Number.NaN)
+  return Number.isNaN(date.getTime()) ? undefined : date
 }
 
 export function readAuthorization(value: unknown, plainHttp = false): Authorization {
@@ -184,6 +195,7 @@ export function readChallenge(value: unknown, plainHttp = false): ChallengeObjec
     type: text(fields, 'type'),
     url: url(fields, 'url', plainHttp),
     token: optionalText(fields, 'token'),
+    status: typeof fields['status'] === 'string' ? fields['status'] : undefined,
     error: asProblem(fields['error']),
   }
 }

@@ -1,4 +1,6 @@
 // The work of `renew`, as the user whose files it makes: each job with the CA lent to it, and a report of each.
+
+import type { PresentCertificate } from '../acme/request.ts'
 import { messageOf, NixacmeError } from '../errors.ts'
 import type { Job } from '../job/job.ts'
 import { type Secrets, secretReader, variablesOf } from '../job/variables.ts'
@@ -7,6 +9,7 @@ import { refuseCompromised } from '../renewal/condemned.ts'
 import type { Decision } from '../renewal/decision.ts'
 import { renew, type Tools } from '../renewal/renew.ts'
 import type { HeldSlot } from '../renewal/run-locks.ts'
+import type { StoredState } from '../renewal/state.ts'
 import { predecessor } from '../renewal/watch.ts'
 import type { Context } from './context.ts'
 import { keyFor } from './key-choice.ts'
@@ -67,7 +70,7 @@ async function renewOne(
     const owner = await ownerOf(job)
     if (owner.fault) throw owner.fault
     const obtain: Tools['obtain'] = async (_, { standing, current, diary, withAccountLock }) => {
-      const { server, paths } = standing
+      const { server, paths, state } = standing
       const { issue } = await import('../acme/issue.ts')
       const issued = await issue({
         names: job.names,
@@ -85,6 +88,8 @@ async function renewOne(
         refuseKey: (keyPem) => refuseCompromised(paths, keyPem),
         replaces: predecessor(standing, current),
         diary,
+        order: { path: paths.pendingOrder, uid: host.identity.uid, gid: owner.gid },
+        present: presentCertificate(state),
         groupGid: owner.gid,
         groupName: job.group,
         variables: variablesOf(await secretsOf(job), host),
@@ -102,7 +107,7 @@ async function renewOne(
       })
       if (!issued) return undefined
       const { keyPem: key, chain, certUrl, accountUrl, renewal } = issued
-      return { key, chain, certUrl, accountUrl, renewal }
+      return { key, chain, certUrl, accountUrl, renewal, stored: () => issued.stored() }
     }
     const {
       decision,
@@ -132,4 +137,10 @@ async function renewOne(
     logError(log.about(job.cert), fault, { cert: job.cert, action: decided?.kind })
     return { ...report(job, roots.state, decided, job.lock.home), ...failure(fault) }
   }
+}
+
+function presentCertificate({ candidate }: StoredState): PresentCertificate | undefined {
+  if (candidate.kind !== 'usable') return undefined
+  const { key, chain } = candidate.set
+  return { key, leaf: chain[0] ?? '' }
 }

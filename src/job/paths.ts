@@ -36,6 +36,8 @@ export interface CertPaths {
   readonly compromised: string
   /** `<state>/.lego/<cert>/revoked`: a file for each certificate of which we know that it is. */
   readonly revoked: string
+  /** The order under way at the CA, with the key of the certificate to be. */
+  readonly pendingOrder: string
   /** `<state>/.renewal-info/<cert>.json`: when the CA wants it renewed (RFC 9773), beside no key. */
   readonly renewalInfo: string
   /** `<state>/<cert>`: what services read. */
@@ -84,6 +86,7 @@ export function certPaths(roots: Roots, n: PathNames): CertPaths {
     memory: under(certificates, 'nixacme.json'),
     compromised: under(legoCert, 'compromised'),
     revoked: under(legoCert, 'revoked'),
+    pendingOrder: under(certificates, '.order.json'),
     renewalInfo: under(renewalInfoDir(roots), `${n.cert}.json`),
     out,
     accounts,

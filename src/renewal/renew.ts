@@ -12,7 +12,7 @@ import { type InstallOutcome, install } from './install.ts'
 import { type Judgement, judge, leftToDo, type Skip, type Standing, saySkip } from './look.ts'
 import { type HeldSlot, RunLocks } from './run-locks.ts'
 import { readState } from './state.ts'
-import { ensureFolders, type NewCertificate, proveSpace, settle, store, storeHash } from './store.ts'
+import { ensureFolders, type Obtained, proveSpace, settle, store, storeHash } from './store.ts'
 import { noteRetry, type WatchTools, watch, watchNew } from './watch.ts'
 
 export interface RenewOptions {
@@ -35,7 +35,7 @@ export interface Tools {
   /** Told each decision as it is taken: what is known of a run that fails later. */
   onDecision(decision: Decision): void
   /** The network half. Undefined after a dry run. */
-  obtain(job: Job, errand: Errand): Promise<NewCertificate | undefined>
+  obtain(job: Job, errand: Errand): Promise<Obtained | undefined>
 }
 
 /** What the network half is sent for. */
@@ -214,6 +214,7 @@ class Run {
     const { domain, domainHash } = this.#job
     this.#log.progress('installing the certificate')
     store(paths, certificate, { domain, domainHash }, this.#tools.gid)
+    certificate.stored()
     diary.succeeded()
     const installed = this.#install(decision, paths, true)
     const issued = { server, paths, state: readState(paths) }

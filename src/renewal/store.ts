@@ -29,6 +29,12 @@ export interface NewCertificate {
   readonly renewal?: Reply | undefined
 }
 
+/** One that the CA has given just now. */
+export interface Obtained extends NewCertificate {
+  /** To be called when it is on disk: its order is done with. */
+  stored(): void
+}
+
 /** Creates the folders of one certificate that are missing, outermost first. Throws `permission` (77) or `write` (73). */
 export function ensureFolders(roots: Roots, paths: CertPaths, gid: number | undefined): void {
   const shared = [roots.state, paths.lego, paths.accounts]

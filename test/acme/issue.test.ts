@@ -18,6 +18,7 @@ const skip = pebbleMissing ?? false
 async function issued(b: Bench): Promise<Issued> {
   const result = await issue(b.req)
   assert.ok(result)
+  result.stored()
   return result
 }
 
@@ -72,9 +73,9 @@ describe('at Pebble', { skip }, () => {
 
     const accounts = pebble.count('POST /sign-me-up')
     const withAccountLock = () => assert.fail('the account is there: nothing to lock')
-    const again = await issue({ ...b.req, withAccountLock })
-    assert.equal(again?.accountUrl, accountUrl)
-    assert.notEqual(again?.keyPem, keyPem)
+    const again = await issued({ ...b, req: { ...b.req, withAccountLock } })
+    assert.equal(again.accountUrl, accountUrl)
+    assert.notEqual(again.keyPem, keyPem)
     assert.equal((await handled(pebble, 2)) - first, 10)
     assert.equal(pebble.count('POST /sign-me-up'), accounts)
   })
@@ -83,8 +84,8 @@ describe('at Pebble', { skip }, () => {
     const b = await served(t, { names: ['keys.example'] })
     for (const keyType of keyTypes) {
       // The account is that of the first: an rsa8192 key takes up to minutes, by luck, and one of them is enough.
-      const result = await issue({ ...b.req, keyType, deadlineSeconds: 400 })
-      const key = createPrivateKey(result?.keyPem ?? '')
+      const result = await issued({ ...b, req: { ...b.req, keyType, deadlineSeconds: 400 } })
+      const key = createPrivateKey(result.keyPem)
       const details = key.asymmetricKeyDetails ?? {}
       const found = details.modulusLength ? `rsa${details.modulusLength}` : details.namedCurve
       const expected = { ec256: 'prime256v1', ec384: 'secp384r1' }[keyType as string] ?? keyType

@@ -128,7 +128,7 @@ test('a failure before the answers: the authorizations are given back', async (t
   assert.deepEqual(challengeFiles(), [])
 })
 
-test('a signal before the answers: the farewell to a CA that hangs takes a second, not more', async (t) => {
+test('a signal before the answers: the authorizations stay for the next run', async (t) => {
   const stop = new AbortController()
   const ca = await startFakeCa(t, (call) => {
     if (call.path !== '/authz/1') return undefined
@@ -137,8 +137,36 @@ test('a signal before the answers: the farewell to a CA that hangs takes a secon
   })
   const { req, challengeFiles } = bench(t, ca.directoryUrl, { signal: stop.signal })
   assert.equal((await failureOf(issue(req))).exitStatus, 75)
-  assert.deepEqual(deactivated(ca), ['/authz/0'])
+  assert.deepEqual(deactivated(ca), [])
   assert.deepEqual(challengeFiles(), [])
+})
+
+test('a farewell that is not answered takes three seconds, not more', async (t) => {
+  const ca = await startFakeCa(t, (call) => {
+    if (call.path !== '/authz/1') return undefined
+    return call.count === 1 ? { body: authorization(call, 'pending', { type: 'dns-01' }) } : 'hang'
+  })
+  const { req } = bench(t, ca.directoryUrl, { deadlineSeconds: 20 })
+  assert.equal((await failureOf(issue(req))).exitStatus, 76)
+  assert.deepEqual(deactivated(ca).sort(), ['/authz/0', '/authz/1'])
+})
+
+test('an answer that got lost: the challenge that the CA looks at already is not refused', async (t) => {
+  const ca = await startFakeCa(t, (call) => {
+    if (call.path === '/challenge/0') return call.count === 1 ? 'reset' : problem('malformed', 'it is processing')
+    if (call.path === '/authz/0' && call.count > 1)
+      return { body: authorization(call, 'pending', { status: 'processing' }) }
+    return undefined
+  })
+  const e = await failureOf(issue(bench(t, ca.directoryUrl).req))
+  // It got as far as the download, which this CA has no certificate for.
+  assert.match(e.message, /\/certificate'/)
+})
+
+test('an answer that the CA refuses is a refusal', async (t) => {
+  const ca = await startFakeCa(t, at('/challenge/0', problem('malformed', 'no')))
+  const e = await failureOf(issue(bench(t, ca.directoryUrl).req))
+  assert.match(e.message, /^the CA refused the challenge for 'a.example': malformed: no$/)
 })
 
 test('a signal that was there before: nothing is sent, nothing made', async (t) => {

@@ -69,6 +69,8 @@ export function bench(t: TestContext, directoryUrl: string, changes: Partial<Iss
     key: { kind: 'new' },
     refuseKey: () => {},
     replaces: undefined,
+    order: { path: join(dir, '.order.json'), uid: process.getuid?.() ?? 0, gid: undefined },
+    present: undefined,
     diary: { ordering() {}, answering() {}, offers() {} },
     groupGid: undefined,
     groupName: 'acme',

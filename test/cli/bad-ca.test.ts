@@ -12,6 +12,9 @@ import { type BadInput, badInputs, closeCa } from './bad-input.ts'
 
 const fault = (kind: RequestKind | '*', what: Fault) => (world: World) => world.ca.fault(kind, what)
 
+/** The order stays for the next run. */
+const keptOrder = (world: World) => [`+${world.paths().pendingOrder}`]
+
 type CaCase = Pick<BadInput, 'name' | 'status' | 'error' | 'hint' | 'spoil'> & Partial<BadInput>
 
 const cases: readonly CaCase[] = [
@@ -63,6 +66,7 @@ const cases: readonly CaCase[] = [
     status: 69,
     error: /cannot reach the CA|makes no sense/,
     hint: null,
+    changed: keptOrder,
   },
   {
     name: 'a name that the CA refuses',
@@ -137,7 +141,9 @@ const downloads: readonly CaCase[] = certificateFlaws.flatMap((flaw) => {
   const [status, error] = flaws[flaw] ?? []
   if (status === undefined || error === undefined) return []
   const spoil = fault('certificate', { do: 'certificate', flaw })
-  return [{ name: `a download that is wrong: ${flaw}`, spoil, status, error, hint: null }]
+  // What is no certificate may be one at the next try, and then it is that of this order.
+  const changed = status === 69 ? keptOrder : () => []
+  return [{ name: `a download that is wrong: ${flaw}`, spoil, status, error, hint: null, changed }]
 })
 
 badInputs(

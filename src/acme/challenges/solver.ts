@@ -15,6 +15,8 @@ export interface Solver {
   prepare(): void
   /** Makes one answer visible; when it returns, the CA may come and look. */
   present(presentation: Presentation): void
+  /** Tokens that a run presented which was killed: `cleanUp` takes these away, too. */
+  inherit(tokens: readonly string[]): void
   /** Takes away all that was presented, after a failed `present` too. Never throws; what cannot be removed is warned about. */
   cleanUp(): void
   /** What to look at when a CA could not validate. */

@@ -61,6 +61,10 @@ export function webrootSolver({ webroot, groupGid, groupName, log }: WebrootOpti
       }
     },
 
+    inherit(tokens) {
+      for (const token of tokens) if (tokenAlphabet.test(token)) presented.add(join(folder, token))
+    },
+
     cleanUp() {
       for (const path of presented) remove(path)
       presented.clear()

@@ -102,10 +102,11 @@ export function makePlace(t: { after(action: () => void): void }, job: Job = mak
 }
 
 /** What the CA half gives for a set. */
-export const issued = (set: StoredSet): NewCertificate => ({
+export const issued = (set: StoredSet): NewCertificate & { stored(): void } => ({
   key: set.key,
   chain: set.chain,
   certUrl: 'https://ca.test/cert/1',
+  stored() {},
 })
 
 /** A CA that gives `set`, and counts. */

@@ -1,0 +1,30 @@
+// A certificate from the CA: by the order that an earlier run left, else by a new one. Whatever ends the run, the order
+// stays on disk as long as anything can come of it.
+import type { AcmeClient } from './client.ts'
+import { newOrder } from './new-order.ts'
+import { OrderInProgress, orderOf } from './order.ts'
+import { endsOrder, OrderRecord } from './pending-order.ts'
+import { fetchIssued, giveUp, type Obtained, takeUp, type Wanted } from './resume.ts'
+
+/** Throws AcmeProblem when the CA refuses, else as `AcmeClient.post`, the solver, `accept` and `OrderRecord.write` do. */
+export async function obtainCertificate(client: AcmeClient, wanted: Wanted): Promise<Obtained> {
+  try {
+    return (await takeUp(client, wanted)) ?? (await order(client, wanted))
+  } catch (e) {
+    if (endsOrder(e)) giveUp(wanted)
+    throw e
+  }
+}
+
+async function order(client: AcmeClient, wanted: Wanted): Promise<Obtained> {
+  const { names, log, identity, file } = wanted
+  log.info(`ordering a certificate for ${names.map((name) => `'${name}'`).join(', ')} from '${client.host}'`)
+  log.progress('ordering')
+  const { order: body, url: orderUrl } = await newOrder(client, wanted, { about: orderOf(names), ...wanted })
+  const { expires } = body
+  const placedAt = wanted.now()
+  const record = new OrderRecord(file, { ...identity, orderUrl, placedAt, expires, tokens: [], keyPem: undefined })
+  record.write()
+  const inProgress = new OrderInProgress(client, record, wanted)
+  return fetchIssued(inProgress, await inProgress.complete({ body, retryAfter: undefined }), wanted)
+}
