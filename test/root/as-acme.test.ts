@@ -27,6 +27,7 @@ const wholeState = [
   '.lego/example.com/CERTDIR/example.com.issuer.crt 640 acme:web',
   '.lego/example.com/CERTDIR/example.com.json 640 acme:web',
   '.lego/example.com/CERTDIR/example.com.key 640 acme:web',
+  '.lego/example.com/CERTDIR/nixacme.json 640 acme:web',
   ...installed('-> fullchain.pem acme:acme'),
 ]
 
