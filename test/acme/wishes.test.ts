@@ -42,6 +42,7 @@ async function served(t: TestContext, pebble: Pebble, changes: Partial<IssueRequ
 async function issued(b: Bench, changes: Partial<IssueRequest> = {}): Promise<Issued & { leaf: X509Certificate }> {
   const result = await issue({ ...b.req, ...changes })
   assert.ok(result)
+  result.stored()
   return { ...result, leaf: new X509Certificate(result.chain[0] ?? '') }
 }
 
