@@ -47,7 +47,7 @@ export interface IssueRequest {
   /** Seconds of life to ask for; null: as the CA likes. */
   readonly notAfter: number | null
   readonly key: KeySource
-  /** Throws for a key (PEM) that is there already and must not be certified any more. */
+  /** Throws `data` (65) for a key (PEM) that is there already and must not be certified any more. */
   refuseKey(keyPem: string): void
   /** The certificate that this one takes the place of, by its identifier of RFC 9773 §4.1. */
   readonly replaces: string | undefined

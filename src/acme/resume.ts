@@ -32,7 +32,7 @@ export interface Wanted extends OrderRequest {
   readonly plainHttp: boolean
   readonly keySource: KeySource
   readonly present: PresentCertificate | undefined
-  /** Throws `refused` (76) for a key that must not be used any more. */
+  /** Throws `data` (65) for a key that must not be used any more. */
   refuseKey(keyPem: string): void
   now(): Date
   /** The chain to use. Throws `refused` (76) for a certificate that is not the one asked for. */
@@ -92,7 +92,7 @@ function refuseOther(left: PendingOrder, { identity, keySource: key, present, re
   try {
     refuseKey(left.keyPem)
   } catch (e) {
-    throw e instanceof NixacmeError && isRefusal(e) ? outdatedBy(left, e) : e
+    throw e instanceof NixacmeError && e.kind === 'data' ? outdatedBy(left, e) : e
   }
   // Killed between storing the certificate and forgetting its order.
   if (key.kind === 'new' && left.keyPem === present?.key) refuse('is done')

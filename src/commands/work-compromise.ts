@@ -89,6 +89,7 @@ async function replace(job: Job, context: Context, secretsOf: SecretsOf | undefi
     quarantine(paths, suspects, host.now())
     return about.notice(`the keys on this machine count as compromised, no run takes them again`)
   }
+  // Where there is no key, nothing is made for a lock either.
   suspectsOf(job, paths, host.now())
   await withCertificateLock(job, gid, context, begin)
   // Earlier failures must not hold up this one; a run that goes on after a kill has what it needs.

@@ -1,6 +1,7 @@
 // All keys and certificates of one name that are on the disk, wherever an earlier config, run or program has left them: in
 // lego's folders, and in what services read. Reads only.
 import * as fs from 'node:fs'
+import { basename } from 'node:path'
 import { type Fingerprints, fingerprintsOf, keyFingerprint } from '../certificate/fingerprint.ts'
 import { splitPem } from '../certificate/pem.ts'
 import { type LeafFacts, readLeaf } from '../certificate/read.ts'
@@ -52,23 +53,33 @@ export function readAllOnDisk(paths: CertPaths, servers: Job['servers']): OnDisk
   const certificates: CertificateOnDisk[] = []
   const keys = new Map<string, string>()
   const selfSigned = new Set<string>()
+  const keep = (key: string) => {
+    const print = orUndefined(() => keyFingerprint(key))
+    if (print !== undefined) keys.set(print, key)
+  }
   for (const { path, directoryUrl } of folders(paths, servers)) {
     try {
       for (const name of (orAbsent(() => fs.readdirSync(path)) ?? []).filter((n) => /(^key\.pem|\.key)$/.test(n))) {
         const key = readIfThere(under(path, name))?.toString() ?? ''
-        const print = orUndefined(() => keyFingerprint(key))
-        if (print !== undefined) keys.set(print, key)
+        keep(key)
         const found = certificateAt(under(path, certificateOf(name)), directoryUrl)
         if (found?.facts.preliminary) selfSigned.add(found.prints.key)
         else if (found && !certificates.some(({ prints }) => prints.certificate === found.prints.certificate))
           certificates.push(found)
       }
+      keep(keyOfOrder(under(path, basename(paths.pendingOrder))))
     } catch (e) {
       throw readError(path, e)
     }
   }
   for (const print of selfSigned) keys.delete(print)
   return { certificates: certificates.map((one) => ({ ...one, key: keys.get(one.prints.key) })), keys }
+}
+
+/** The key of an order under way (acme/pending-order.ts); '' where there is none. */
+function keyOfOrder(path: string): string {
+  const order = orUndefined(() => JSON.parse(readIfThere(path)?.toString() ?? 'null') as { key?: unknown } | null)
+  return typeof order?.key === 'string' ? order.key : ''
 }
 
 function certificateAt(path: string, directoryUrl: string): CertificateOnDisk | undefined {

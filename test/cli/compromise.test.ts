@@ -198,6 +198,21 @@ test('after revoke with keyCompromise there is only the new certificate left to 
   assert.deepEqual([world.ca.count('revokeCert'), shown(world) === old], [0, false])
 })
 
+test('the key of an order under way goes under quarantine too, and the order is not gone on with', async (t) => {
+  const { world } = await started(t)
+  const end = world.ca.fault('finalize', { do: 'problem', type: 'serverInternal', status: 503, retryAfter: 60 })
+  assert.equal((await world.nixacme(['renew', '--now', cert])).status, 69)
+  end()
+  const { key } = JSON.parse(readFileSync(world.paths().pendingOrder, 'utf8')) as { key: string }
+  const said = await compromise(world)
+  assert.equal(said.status, 0, said.stderr)
+  assert.match(said.stderr, /nothing can come of the order .*the key is compromised/)
+  const [folder = ''] = readdirSync(world.paths().compromised)
+  assert.ok(existsSync(join(world.paths().compromised, folder, `${keyFingerprint(key)}.pub`)))
+  assert.notEqual(keyFingerprint(shown(world, 'key.pem')), keyFingerprint(key))
+  assert.ok(!existsSync(world.paths().pendingOrder))
+})
+
 test('a key whose certificate is lost goes under quarantine too', async (t) => {
   const { world, oldKey } = await started(t)
   for (const path of [world.paths().certificate, world.paths().out]) rmSync(path, { recursive: true })
