@@ -1,15 +1,27 @@
 // The memory of one certificate at one CA while a run works on it: each change is on disk when the call returns, so that
 // whatever ends the run, the next one knows what the CA was asked for.
-import type { NixacmeError } from '../errors.ts'
+import { NixacmeError } from '../errors.ts'
+import { isoMinute } from '../time.ts'
 import type { FailureKind, Memory } from './memory.ts'
 import { type Failure, writeMemory } from './memory.ts'
-import { nameSet, orderWindow, retryAt, standingFailure, validationWindow, type Wish } from './schedule.ts'
+import {
+  byOrders,
+  longest,
+  nameSet,
+  orderWindow,
+  retryAt,
+  standingFailure,
+  validationWindow,
+  type Wish,
+} from './schedule.ts'
 
 export interface DiaryOptions {
   /** Path of `nixacme.json`. */
   readonly path: string
   readonly gid: number | undefined
   readonly wish: Wish
+  /** `--now` */
+  readonly atOnce: boolean
   now(): Date
   /** From 0 to 1, another one at each call. */
   chance(): number
@@ -35,9 +47,14 @@ export class Diary {
     this.#write({ attempt: { since: this.#options.now(), crashes: attempt ? attempt.crashes + 1 : 0 } })
   }
 
-  /** A new order is about to be placed. */
+  /**
+   * A new order is about to be placed. Throws `later` (75) where that would be one too many (the run has begun for one that
+   * was under way), and nobody asked for it.
+   */
   ordering(): void {
-    const { wish, now } = this.#options
+    const { wish, now, atOnce } = this.#options
+    const held = atOnce ? undefined : longest(byOrders(this.#memory, wish, now()), now())
+    if (held) throw new NixacmeError('later', `no new order before ${isoMinute(held.until)}: ${held.why}`)
     this.#ordered = true
     this.#write({ orders: [...this.#memory.orders, { at: now(), names: nameSet(wish.names) }] })
   }

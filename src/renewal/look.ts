@@ -1,5 +1,6 @@
 // What is to be done for a job as things stand on disk. `plan` and `renew` ask the same questions here, so that they agree.
 import { lackingNames } from '../certificate/read.ts'
+import { lstatIfThere } from '../fs.ts'
 import type { Host } from '../host.ts'
 import { type Job, type JobServer, pathsOf } from '../job/job.ts'
 import type { CertPaths, Roots } from '../job/paths.ts'
@@ -76,8 +77,11 @@ export function judge(
   const now = clock()
   const notAfter = candidate.kind === 'usable' ? candidate.facts.notAfter : undefined
   const wish = { names: job.names, config: healing(job), notAfter }
-  const memories = standings.map(({ state }) => state.memory)
-  const turn = turnOf(memories, wish, now)
+  const known = standings.map(({ state: { memory }, paths }) => ({
+    memory,
+    hasOrder: memory.orders.length > 0 && lstatIfThere(paths.pendingOrder) !== undefined,
+  }))
+  const turn = turnOf(known, wish, now)
   const policy = { names: job.names, domainHash: job.domainHash, validMinDays: job.validMinDays }
   const decision = decide(current.state, policy, { now, builtAt, atOnce, heldBack: turn.heldBack })
   const standing = decision.kind === 'skip' ? current : (standings[turn.server] ?? current)

@@ -6,8 +6,9 @@ import { type Job, type JobServer, pathsOf } from '../job/job.ts'
 import type { CertPaths, Roots } from '../job/paths.ts'
 import type { Log } from '../log.ts'
 import { isoMinute } from '../time.ts'
-import { type Action, type Decision, isUrgent, timeLeft } from './decision.ts'
+import { type Action, type Decision, isUrgent } from './decision.ts'
 import { Diary } from './diary.ts'
+import { ExpiringError } from './expiring.ts'
 import { type InstallOutcome, install } from './install.ts'
 import { type Judgement, judge, leftToDo, type Skip, type Standing, saySkip } from './look.ts'
 import { type HeldSlot, RunLocks } from './run-locks.ts'
@@ -202,7 +203,15 @@ class Run {
   #diary({ standing, wish }: Judgement): Diary {
     const { gid, host } = this.#tools
     const { now } = host
-    return new Diary(standing.state.memory, { path: standing.paths.memory, gid, wish, now, chance: Math.random })
+    const { atOnce } = this.#options
+    return new Diary(standing.state.memory, {
+      path: standing.paths.memory,
+      gid,
+      wish,
+      atOnce,
+      now,
+      chance: Math.random,
+    })
   }
 
   async #ask({ standing, current }: Judgement, decision: Work, diary: Diary): Promise<Outcome> {
@@ -277,21 +286,5 @@ function attempt(action: () => void): void {
     action()
   } catch {
     // A full disk, as a rule: the failure that is being told is the one that matters.
-  }
-}
-
-/** The certificate runs out soon, and no new one can be had. */
-class ExpiringError extends NixacmeError {
-  override readonly name = 'ExpiringError'
-  readonly #fault: NixacmeError
-
-  constructor({ notAfter }: Decision, fault: NixacmeError, now: Date) {
-    const left = notAfter ? timeLeft(notAfter, now) : 'none left'
-    super('expiring', `the certificate runs out soon (${left}): ${fault.message}`, { hints: fault.hints, cause: fault })
-    this.#fault = fault
-  }
-
-  override get problem(): string {
-    return this.#fault.problem
   }
 }

@@ -81,7 +81,8 @@ function byKills({ attempt }: Memory): HeldBack[] {
 
 const at = ({ at }: { readonly at: Date }): number => at.getTime()
 
-function byOrders({ orders }: Memory, { names, notAfter }: Wish, now: Date): HeldBack[] {
+/** What holds a new order back, whatever else there is to do. */
+export function byOrders({ orders }: Memory, { names, notAfter }: Wish, now: Date): HeldBack[] {
   const set = nameSet(names)
   const counted = orders.filter((order) => order.names === set && at(order) > now.getTime() - orderWindow).map(at)
   counted.sort((a, b) => a - b)
@@ -110,15 +111,21 @@ function byValidations({ unproven }: Memory, { names }: Wish, now: Date): HeldBa
   })
 }
 
+/** What is known of a CA. */
+export interface Known {
+  readonly memory: Memory
+  /** An order is under way there: what is to be done may need no new one. */
+  readonly hasOrder: boolean
+}
+
+/** The one that lasts longest of those that last beyond `now`. */
+export const longest = (all: readonly HeldBack[], now: Date): HeldBack | undefined =>
+  all.filter(({ until }) => until > now).sort((a, b) => b.until.getTime() - a.until.getTime())[0]
+
 /** What holds the next try back longest, when anything does at `now`. */
-export function heldBack(memory: Memory, wish: Wish, now: Date): HeldBack | undefined {
-  const all = [
-    ...byFailure(memory, wish),
-    ...byKills(memory),
-    ...byOrders(memory, wish, now),
-    ...byValidations(memory, wish, now),
-  ].filter(({ until }) => until > now)
-  return all.sort((a, b) => b.until.getTime() - a.until.getTime())[0]
+export function heldBack({ memory, hasOrder }: Known, wish: Wish, now: Date): HeldBack | undefined {
+  const orders = hasOrder ? [] : byOrders(memory, wish, now)
+  return longest([...byFailure(memory, wish), ...byKills(memory), ...orders, ...byValidations(memory, wish, now)], now)
 }
 
 /** Milliseconds: a CA that wants to be left alone for longer is as good as away. */
@@ -153,13 +160,13 @@ export interface Turn {
  * Whose turn it is: the first CA that may be asked; one that is held back lets the next in only when it failed for good.
  * Where all are held back, it is the turn of the one that is free again first.
  */
-export function turnOf(memories: readonly Memory[], wish: Wish, now: Date): Turn {
+export function turnOf(cas: readonly Known[], wish: Wish, now: Date): Turn {
   let first: Turn | undefined
-  for (const [server, memory] of memories.entries()) {
-    const held = heldBack(memory, wish, now)
+  for (const [server, known] of cas.entries()) {
+    const held = heldBack(known, wish, now)
     if (!held) return { server, heldBack: undefined }
     if (!first || (first.heldBack && held.until < first.heldBack.until)) first = { server, heldBack: held }
-    const failure = standingFailure(memory, wish.config)
+    const failure = standingFailure(known.memory, wish.config)
     if (!failure || !isDefinite(failure)) break
   }
   return first ?? { server: 0, heldBack: undefined }

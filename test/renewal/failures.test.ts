@@ -157,6 +157,30 @@ test('orders and validations are on disk before the CA hears of them; what was p
   )
 })
 
+test('five orders were placed and one is under way: it is gone on with, but no sixth is placed, unless asked for', async (t) => {
+  const place = makePlace(t)
+  const orders = [1, 2, 3, 4, 5].map((age) => ({
+    at: new Date(Date.now() - age * day).toISOString(),
+    names: names.join(' '),
+  }))
+  fs.mkdirSync(place.paths.certificates, { recursive: true })
+  writeMemory(place.paths, { version: 1, orders })
+  assert.equal(await statusOf(place.run()), 75, 'nothing is under way')
+  fs.writeFileSync(place.paths.pendingOrder, '{}')
+  let reached = 0
+  const orders6th: Pick<Start, 'obtain'> = {
+    async obtain(_job, { diary }) {
+      reached++
+      diary.ordering()
+      throw away()
+    },
+  }
+  await assert.rejects(place.run(orders6th), /no new order before .*: 5 orders of these names in 7 days/)
+  assert.deepEqual([reached, remembered(place).orders.length], [1, 5])
+  assert.equal(await statusOf(place.run({ ...orders6th, atOnce: true })), 69)
+  assert.equal(remembered(place).orders.length, 6)
+})
+
 test('a fault of this machine before anything was ordered is told each time, and nobody waits', async (t) => {
   const place = makePlace(t)
   const fault = () => new NixacmeError('write', "cannot write '/srv/www'")

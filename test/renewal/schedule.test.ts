@@ -29,7 +29,8 @@ const failure = (change: Partial<Failure> = {}): Failure => ({
 
 const memory = (change: Partial<Memory>): Memory => ({ ...emptyMemory, ...change })
 const ordersAt = (...ages: number[]) => ages.map((age) => ({ at: after(-age), names: nameSet(names) }))
-const until = (m: Memory, w = wish(), at = now) => heldBack(m, w, at)?.until
+const known = (m: Memory) => ({ memory: m, hasOrder: false })
+const until = (m: Memory, w = wish(), at = now) => heldBack(known(m), w, at)?.until
 
 test('the pauses: 1, 10, 100 minutes, by chance a quarter more, then once a day', () => {
   assert.deepEqual(
@@ -54,7 +55,7 @@ test('a failure holds the next try back to its last millisecond, and says what i
   const m = memory({ failure: failure({ count: 3, message: 'the CA is away' }) })
   assert.deepEqual(until(m, wish(), after(minute - 1)), after(minute))
   assert.equal(until(m, wish(), after(minute)), undefined)
-  assert.equal(heldBack(m, wish(), now)?.why, 'failed 3 times since 2026-09-01T11:00Z: the CA is away')
+  assert.equal(heldBack(known(m), wish(), now)?.why, 'failed 3 times since 2026-09-01T11:00Z: the CA is away')
 })
 
 test('another config may have healed it: no waiting', () => {
@@ -82,6 +83,11 @@ test('five orders of one exact set of names in seven days, not six, in whatever 
   assert.equal(until(memory({ orders: five }), wish(), after(2 * day)), undefined)
 })
 
+test('an order under way is gone on with, however many there were', () => {
+  const five = memory({ orders: ordersAt(day, 2 * day, 3 * day, 4 * day, 5 * day) })
+  assert.equal(heldBack({ memory: five, hasOrder: true }, wish(), now), undefined)
+})
+
 test('the last orders before the certificate ends are spread evenly over the time that is left', () => {
   // A certificate of 160 hours, due at half: of the two before, one counts until after its end.
   const end = wish({ notAfter: after(80 * hour) })
@@ -107,7 +113,7 @@ test('five failed validations of one name in an hour, not six', () => {
   assert.equal(until(memory({ unproven: five.slice(1) })), undefined)
   assert.equal(until(memory({ unproven: [...five.slice(1), ...failed('b.example', 1, 2, 3)] })), undefined)
   assert.equal(until(memory({ unproven: failed('a.example', 0, 10, 20, 30, 60) })), undefined)
-  assert.match(heldBack(memory({ unproven: five }), wish(), now)?.why ?? '', /'a\.example'.*5 times/)
+  assert.match(heldBack(known(memory({ unproven: five })), wish(), now)?.why ?? '', /'a\.example'.*5 times/)
 })
 
 test('of several reasons the one that lasts longest counts', () => {
@@ -117,7 +123,7 @@ test('of several reasons the one that lasts longest counts', () => {
 
 /** Whose turn it is when the first CA failed so. */
 const turnAfter = (change: Partial<Failure>, second: Memory = emptyMemory) =>
-  turnOf([memory({ failure: failure({ retryAt: after(day), ...change }) }), second], wish(), now)
+  turnOf([memory({ failure: failure({ retryAt: after(day), ...change }) }), second].map(known), wish(), now)
 
 const definite: readonly (readonly [FailureKind, Partial<Failure>, boolean])[] = [
   ['network', { count: 3 }, false],
