@@ -8,7 +8,7 @@ import { bench } from './request.ts'
 const skip = pebbleMissing ?? false
 
 const moods: readonly [name: string, options: PebbleOptions, leastRequests: number][] = [
-  ['-strict', { strict: true }, 19],
+  ['-strict', { strict: true }, 16],
   ['PEBBLE_WFE_NONCEREJECT=90', { nonceReject: 90 }, 60],
 ]
 

@@ -45,6 +45,10 @@ export const apply = (): Promise<string> => ok('nixacme', 'apply')
 export const show = async (unit: string, property: string): Promise<string> =>
   (await ok('systemctl', 'show', '--property', property, '--value', '--', unit)).trim()
 
+/** Whether the last run of a service ended badly; it may be about to be started again. */
+export const hasFailed = async (unit: string): Promise<boolean> =>
+  (await show(unit, 'Result')) !== 'success' && (await show(unit, 'MainPID')) === '0'
+
 /** The messages of a unit in the journal, of this boot, each a line. */
 export async function journal(unit: string, ...more: readonly string[]): Promise<string> {
   // What has been sent to the journal may not be there yet.

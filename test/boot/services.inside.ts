@@ -7,6 +7,7 @@ import test from 'node:test'
 import {
   apply,
   configure,
+  hasFailed,
   journal,
   nixacme,
   ok,
@@ -74,7 +75,7 @@ test('nginx and its certificate', async (t) => {
 
   await t.test('while the CA is down the renewal fails, and nginx starts on the self-signed certificate', async () => {
     await apply()
-    await untilTrue('the renewal has failed', async () => (await show(unit, 'ActiveState')) === 'failed')
+    await untilTrue('the renewal has failed', () => hasFailed(unit))
     await ok('systemctl', 'start', 'nginx.service')
     const seen = await served(cert)
     assert.deepEqual([seen.names, seen.isSelfsigned], [[cert], true])
