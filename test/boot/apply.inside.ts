@@ -8,7 +8,6 @@ import {
   apply,
   configure,
   hasFailed,
-  hasFailed,
   installed,
   journal,
   nixacme,
