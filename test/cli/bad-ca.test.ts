@@ -8,12 +8,9 @@ import { type CertificateFlaw, certificateFlaws } from '../ca/authority.ts'
 import type { Fault } from '../ca/faults.ts'
 import type { RequestKind } from '../ca/routes.ts'
 import { cert, makeWorld, type World } from '../support/world.ts'
-import { type BadInput, badInputs, closeCa } from './bad-input.ts'
+import { type BadInput, badInputs, closeCa, keptOrder } from './bad-input.ts'
 
 const fault = (kind: RequestKind | '*', what: Fault) => (world: World) => world.ca.fault(kind, what)
-
-/** The order stays for the next run. */
-const keptOrder = (world: World) => [`+${world.paths().pendingOrder}`]
 
 type CaCase = Pick<BadInput, 'name' | 'status' | 'error' | 'hint' | 'spoil'> & Partial<BadInput>
 

@@ -78,3 +78,6 @@ export function badInputs(what: string, cases: readonly BadInput[]): void {
 
 /** The CA is gone: nobody listens at its address any more. */
 export const closeCa = (world: World): Promise<void> => world.ca.close()
+
+/** The order stays for the next run. */
+export const keptOrder = (world: World) => [`+${world.paths().pendingOrder}`]

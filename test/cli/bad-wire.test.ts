@@ -5,7 +5,7 @@ import { test } from 'node:test'
 import type { Fault } from '../ca/faults.ts'
 import type { RequestKind } from '../ca/routes.ts'
 import { cert, makeWorld, type World } from '../support/world.ts'
-import { type BadInput, badInputs } from './bad-input.ts'
+import { type BadInput, badInputs, keptOrder } from './bad-input.ts'
 
 const fault = (kind: RequestKind | '*', what: Fault) => (world: World) => world.ca.fault(kind, what)
 
@@ -30,6 +30,7 @@ const endless: readonly WireCase[] = [
       w.ca.set({ polls: { ready: 1_000_000 } })
     },
     ...late,
+    changed: keptOrder,
     mostRequests: 15,
   },
   {
@@ -39,6 +40,7 @@ const endless: readonly WireCase[] = [
       w.ca.set({ polls: { certificate: 1_000_000 } })
     },
     ...late,
+    changed: keptOrder,
     mostRequests: 15,
   },
   {
@@ -108,6 +110,7 @@ const wrong: readonly WireCase[] = [
     status: 69,
     error: /\/certificate\/\d+' makes no sense: more than 1 MB/,
     hint: /no proxy or portal/,
+    changed: keptOrder,
     mostRequests: 14,
   },
   {
@@ -120,6 +123,7 @@ const wrong: readonly WireCase[] = [
   },
   ...(['directory', 'newOrder', 'authz', 'challenge', 'order', 'finalize'] as const).map((kind) => ({
     name: `an answer that is called text: ${kind}`,
+    ...(kind === 'directory' || kind === 'newOrder' ? {} : { changed: keptOrder }),
     spoil: fault(kind, { do: 'content-type', value: 'text/plain' }),
     status: 69,
     error: /makes no sense: expected JSON, found 'text\/plain'/,
@@ -132,6 +136,7 @@ const wrong: readonly WireCase[] = [
     status: 69,
     error: /expected a PEM certificate chain, found 'text\/plain'/,
     hint: /no proxy or portal/,
+    changed: keptOrder,
     mostRequests: 14,
   },
   {

@@ -22,8 +22,8 @@ function look(path: string, { folderTimes = false }: TreeOptions): string {
   return `file ${owner} ${s.size} ${hash} ${s.mtimeNs}`
 }
 
-/** What a run remembers, which is all that a failure changes: its failures, the order under way, when to look again. */
-export const memoryFiles = /\/(nixacme|\.order)\.json$|\/\.renewal-info(\/|$)/
+/** What a run remembers, which is all that a failure changes: what failed, and when to look again. */
+export const memoryFiles = /\/nixacme\.json$|\/\.renewal-info(\/|$)/
 
 /** Everything below `roots` (those that are there), by absolute path. Links are not followed. */
 export function treeOf(roots: readonly string[], options: TreeOptions = {}): Tree {
