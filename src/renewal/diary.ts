@@ -115,7 +115,7 @@ export class Diary {
 
 function kindOf({ kind, refusal }: NixacmeError): FailureKind {
   if (kind === 'unavailable') return 'network'
-  if (kind === 'later') return 'rateLimited'
+  if (kind === 'later' && refusal) return 'rateLimited'
   if (kind !== 'refused') return 'local'
   return refusal !== undefined && refusal.unproven.length > 0 ? 'validation' : 'refused'
 }

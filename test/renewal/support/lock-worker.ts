@@ -64,7 +64,7 @@ async function perform({ round, job, roots, events, delayMs, holdMs, accountMs }
     await sleep(delayMs)
     await renew(
       job,
-      { atOnce: false, dryRun: false, patience: undefined },
+      { atOnce: true, dryRun: false, patience: undefined },
       {
         roots,
         host,
