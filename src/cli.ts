@@ -165,6 +165,30 @@ export function buildProgram(host: Host, finish: (status: number) => void): Comm
     )
 
   program
+    .command('poll')
+    .summary('ask when the CAs want certificates renewed')
+    .description(
+      'Asks the CAs for renewal information where it is time to, and marks certificates whose time has come.',
+    )
+    .action(
+      run(async (context) => {
+        const { poll } = await import('./commands/poll.ts')
+        return poll(context)
+      }),
+    )
+
+  program
+    .command('start-due')
+    .summary('start the renewals that poll has marked')
+    .description('Starts the renewals that poll has marked: the units, or without systemd the renewals themselves.')
+    .action(
+      run(async (context) => {
+        const { startDue } = await import('./commands/start-due.ts')
+        return startDue(context)
+      }),
+    )
+
+  program
     .command('revoke')
     .summary('revoke a certificate')
     .description('Revokes the stored certificate, or one in a file, at the CA. Without --yes it shows which one.')

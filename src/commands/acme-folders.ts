@@ -6,7 +6,7 @@ import { join, relative } from 'node:path'
 import { hasCode, NixacmeError, writeError } from '../errors.ts'
 import { ensureDir, lstatIfThere, under } from '../fs.ts'
 import { type Job, pathsOf } from '../job/job.ts'
-import { localCaPaths, type Roots } from '../job/paths.ts'
+import { localCaPaths, type Roots, renewalInfoDir } from '../job/paths.ts'
 import { type Access, holdIn, holdRoot, type Inode, letGo, setAccess } from '../renewal/inode.ts'
 import { acmeUser } from './owner.ts'
 
@@ -89,6 +89,12 @@ function leavesOf(roots: Roots, { kind, jobs, user, gids }: Needs): Leaf[] {
     gid: user.gid,
     mode: 0o750,
   }
+  const info: Leaf = {
+    parent: roots.state,
+    name: relative(roots.state, renewalInfoDir(roots)),
+    gid: user.gid,
+    mode: 0o750,
+  }
   const own = jobs.flatMap((job): Leaf[] => {
     const gid = gids.get(job.group)
     if (gid === undefined) return []
@@ -97,7 +103,7 @@ function leavesOf(roots: Roots, { kind, jobs, user, gids }: Needs): Leaf[] {
     const folders = [leaf(roots.state, paths.out), leaf(paths.lego, paths.legoCert)]
     return kind === 'renew' ? [...folders, ...accountRoots(roots, job, leaf), ...webroot(roots, job, user)] : folders
   })
-  return kind === 'renew' ? own : [ca, ...own]
+  return kind === 'renew' ? [info, ...own] : [ca, ...own]
 }
 
 /** Each of its CAs may be asked, by an account of its own. */

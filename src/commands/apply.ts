@@ -7,9 +7,10 @@ import { lstatIfThere } from '../fs.ts'
 import { compareJobs, type JobChanges, writeJobs } from '../job/changes.ts'
 import { compile } from '../job/compile.ts'
 import type { Job } from '../job/job.ts'
-import { applyDir, defaultRoots, type Roots } from '../job/paths.ts'
+import { applyDir, defaultRoots, type Roots, renewalInfoDir } from '../job/paths.ts'
 import { assertOnlyOurs } from '../job/trust.ts'
 import { type Held, tryFolder, waitFor } from '../renewal/lock.ts'
+import { forgetWatch } from '../renewal/renewal-info-file.ts'
 import { groupId } from '../system-users.ts'
 import { type Activation, activate, makeFolders, makeUser, stopRemoved } from '../systemd/activate.ts'
 import { compareFiles, type FileChange, writeFiles } from '../systemd/changes.ts'
@@ -196,6 +197,8 @@ async function write(plan: Plan, activation: Activation | undefined, context: Co
   if (activation && jobs.length > 0) await makeUser(activation)
   const gid = isRoot && root === '/' ? await groupId(acmeUser) : undefined
   writeJobs(roots, jobChanges, { isRoot, gid })
+  const known = join(root, renewalInfoDir(roots))
+  for (const [cert, kind] of jobChanges.kinds) if (kind === 'removed') forgetWatch(known, cert)
   if (!activation) return 0
   if (jobs.length > 0) await makeFolders(activation)
   // Files of another owner can be mended by root alone; the unit has no such right.

@@ -6,6 +6,7 @@ import { basename } from 'node:path'
 import { NixacmeError, writeError } from '../errors.ts'
 import { lstatIfThere, readIfThere, under } from '../fs.ts'
 import { type Job, pathsOf } from '../job/job.ts'
+import { renewalInfoDir } from '../job/paths.ts'
 import { holdRoot, type Inode, letGo } from '../renewal/inode.ts'
 import { Findings, mend, mendBelow, mendFolder, type Rule, type Walker } from '../renewal/ownership.ts'
 import { groupId, systemUser } from '../system-users.ts'
@@ -45,6 +46,7 @@ export async function fixPermissions(context: Context, jobs?: Found): Promise<nu
     mend(state, ruleOf(roots.state), walker)
     const lego = keep(mendFolder(state, '.lego', ruleOf(under(roots.state, '.lego')), walker))
     if (lego) mendAccounts(lego, owner, ruleOf(under(roots.state, '.lego', 'accounts')), walker)
+    mendTree(state, basename(renewalInfoDir(roots)), renewalInfoRules(owner), walker)
     mendTree(state, '.minica', [{ ...owner, folder: 0o750, file: 0o600 }, closed(owner)], walker)
     for (const job of found.jobs) {
       // Between two certificates a signal is heard.
@@ -71,6 +73,12 @@ const sharedRule =
     const isRoots = self === 0 || lstatIfThere(path)?.uid === 0
     return { ...(isRoots ? { uid: 0, gid: 0 } : owner), folder: 0o755, file: 0o640 }
   }
+
+/** The files in it have the group of whoever wrote last: the poller, or a renewal of some group. */
+const renewalInfoRules = (owner: Owner): [Rule, Rule] => {
+  const rule = { ...owner, folder: 0o750, file: 0o640 }
+  return [rule, { ...rule, gid: undefined }]
+}
 
 /** Nobody but the owner: `u=rwX,g=,o=`. */
 const closed = ({ uid }: Owner): Rule => ({ uid, gid: undefined, folder: 0o700, file: 0o600 })

@@ -69,8 +69,10 @@ export function domain(name: string): Verdict {
 const taken = new Map([
   ['accounts', "'.lego/accounts' holds the accounts"],
   ['acme-challenge', "'/var/lib/acme/acme-challenge' is where webroots are, open to the web server"],
+  ['due', "'acme-due.service' starts renewals that are due"],
   ['fixperms', "'acme-fixperms.service' sets owners and modes"],
   ['lockfiles', "'acme-lockfiles.service' makes the lock files"],
+  ['poll', "'acme-poll.service' asks when certificates are to be renewed"],
   ['selfsigned-ca', "'acme-selfsigned-ca.service' makes the local CA"],
 ])
 

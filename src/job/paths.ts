@@ -120,4 +120,10 @@ export const takenMarkerName = '.renewed.taken'
 /** `/run/acme/<n>.lock` */
 export const slotPath = (roots: Roots, slot: number): string => under(roots.runtime, `${slot}.lock`)
 
+/**
+ * `/run/acme-due`: the poller leaves the names of those certificates there whose renewal is to be started. Beside the folder of
+ * the locks, in which nobody but the renewals has a part.
+ */
+export const dueDir = (roots: Roots): string => `${roots.runtime}-due`
+
 export const jobPath = (roots: Roots, cert: string): string => under(roots.jobs, `${cert}.json`)

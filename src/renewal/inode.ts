@@ -57,6 +57,17 @@ export function* namesIn(folder: Inode): Generator<Buffer> {
   }
 }
 
+/** Removes a name from a folder: a file or a link as such, a folder where it is empty. Throws the system's error. */
+export function removeIn(folder: Inode, name: Buffer): void {
+  const path = Buffer.concat([Buffer.from(wayTo(folder)), slash, name])
+  try {
+    fs.unlinkSync(path)
+  } catch (e) {
+    if (!hasCode(e, 'EISDIR', 'EPERM')) throw e
+    fs.rmdirSync(path)
+  }
+}
+
 export interface Access {
   readonly uid: number
   readonly gid: number

@@ -1,7 +1,7 @@
 // What is known of a CA's wishes on disk: one small file a certificate, in a folder that holds no key, so that the poller
 // needs to see nothing else. The poller and the renewals of the certificates write it, each change under the folder's lock,
 // so that none loses what the other has written. It is a help, never a condition: what cannot be read is as good as nothing.
-import { readdirSync } from 'node:fs'
+import { readdirSync, unlinkSync } from 'node:fs'
 import { basename } from 'node:path'
 import { messageOf, NixacmeError, readError, systemWord, writeError } from '../errors.ts'
 import { ensureDir, orAbsent, readIfThere, under, writeAtomically } from '../fs.ts'
@@ -166,6 +166,15 @@ const newerError = (path: string, flaw: string): NixacmeError =>
   new NixacmeError('data', `'${path}' is left alone: ${flaw}`, {
     hints: ['it was written by a newer nixacme: use that one', `or move '${path}' aside, to have it found out anew`],
   })
+
+/** A certificate that is no more need not be asked about. Where that fails it is asked about until it expires. */
+export function forgetWatch(folder: string, cert: string): void {
+  try {
+    unlinkSync(watchPath(folder, cert))
+  } catch {
+    // There is none, as a rule.
+  }
+}
 
 /** The certificates that there is a file of. Throws `data` (65) or `permission` (77). */
 export function watchedCerts(folder: string): string[] {

@@ -8,6 +8,7 @@ import {
   finishedTarget,
   lockFilesService,
   permissionsService,
+  pollTimer,
   renewalService,
   renewalTimer,
   selfsignedCaService,
@@ -65,10 +66,20 @@ export async function makeFolders({ control, image }: Activation): Promise<void>
 /** Units with an [Install] section of their own. */
 const enabled = (cert: string): string[] => [renewalService(cert), renewalTimer(cert), finishedTarget(cert)]
 
+/** Of the machine, with such a section; there is one where there is a certificate. */
+const machineTimers = [pollTimer]
+
+/** To be enabled and started: written just now, or by a run that was cut short. */
+const isNew = ({ files, resumed }: Activation, name: string): boolean => {
+  const change = files.get(`${unitsDir}/${name}`)
+  return change === 'added' || (resumed && change !== undefined && change !== 'removed')
+}
+
 /** After the files are written: loaded, enabled, started. Starts are not waited for. */
 export async function activate(activation: Activation): Promise<void> {
   const { control, files, added, changed, image, resumed } = activation
-  const units = added.flatMap(enabled)
+  const timers = machineTimers.filter((name) => isNew(activation, name))
+  const units = [...timers, ...added.flatMap(enabled)]
   if (image !== undefined) {
     if (units.length > 0) await control.run('systemctl', `--root=${image}`, '--quiet', 'enable', '--', ...units)
     return
@@ -82,7 +93,12 @@ export async function activate(activation: Activation): Promise<void> {
   })
   if (setUp.length > 0) await control.run('systemctl', 'try-restart', '--', ...setUp)
   const restarted = await underWay(control, changed)
-  const started = added.flatMap((cert) => [renewalTimer(cert), renewalService(cert), finishedTarget(cert)])
+  const moved = machineTimers.filter((name) => files.get(`${unitsDir}/${name}`) === 'changed')
+  if (moved.length > 0) await control.run('systemctl', 'try-restart', '--', ...moved)
+  const started = [
+    ...timers,
+    ...added.flatMap((cert) => [renewalTimer(cert), renewalService(cert), finishedTarget(cert)]),
+  ]
   const again = changed.map(renewalService).filter((name) => !restarted.includes(name))
   if (restarted.length > 0) await control.run('systemctl', 'restart', '--no-block', '--', ...restarted)
   if (started.length + again.length > 0)

@@ -5,7 +5,7 @@ import type { CertConfig, Config } from '../config/config.ts'
 import { under } from '../fs.ts'
 import { credentialIds, isEncrypted } from '../job/credential-files.ts'
 import { type Job, pathsOf } from '../job/job.ts'
-import { type CertPaths, defaultRoots } from '../job/paths.ts'
+import { type CertPaths, defaultRoots, renewalInfoDir } from '../job/paths.ts'
 import {
   finishedTarget,
   lockFilesService,
@@ -17,7 +17,7 @@ import {
   slice,
 } from './names.ts'
 import { operand, type Program, type Service, serviceSection, underVarLib } from './service.ts'
-import { type Line, plain, type Section, type Unit } from './text.ts'
+import { installedIn, type Line, plain, type Section, type Unit } from './text.ts'
 
 export interface CertificateUnits {
   readonly config: Config
@@ -37,8 +37,6 @@ export const unitSection = (description: string, lines: readonly Line[]): Sectio
 
 /** Admins, apply and the slice's queue may start it as often as they like: a start with nothing to do costs nothing. */
 export const startsWithoutLimit: Line = ['StartLimitIntervalSec', '0']
-
-const installedIn = (target: string): Section => ({ name: 'Install', lines: [['WantedBy', target]] })
 
 /** Seconds of a registration, and of hooks and reloads. */
 const registrationSeconds = 300
@@ -119,7 +117,7 @@ function renewal(of: CertificateUnits): Unit {
         staysActive: false,
         state: [...ownFolders(all), ...all.map(({ accountRoot }) => accountRoot)].map(underVarLib),
         stateMode: '0750',
-        writable: [defaultRoots.runtime, cert.challenge.webroot],
+        writable: [defaultRoots.runtime, renewalInfoDir(defaultRoots), cert.challenge.webroot],
         readable: filesToRead(cert),
         extra: [
           ['Slice', slice],

@@ -1,9 +1,10 @@
 // What the machine gets once: the set-up units (contract 1.9, 1.13), the slice of the renewals, the user and the folders.
 import { createHash } from 'node:crypto'
 import type { Config } from '../config/config.ts'
-import { defaultRoots } from '../job/paths.ts'
+import { defaultRoots, dueDir, renewalInfoDir } from '../job/paths.ts'
 import { startsWithoutLimit, unitSection } from './certificate-units.ts'
 import { lockFilesService, permissionsService, selfsignedCaService, slice } from './names.ts'
+import { pollUnits } from './poll-units.ts'
 import { type Program, type Service, serviceSection, stateName } from './service.ts'
 import { configField, type Line, madeByUs, type Unit } from './text.ts'
 
@@ -19,6 +20,7 @@ export function machineUnits(of: MachineUnits): Unit[] {
   return [
     permissions(of),
     renewals(of),
+    ...pollUnits(of),
     ...(config.maxConcurrentRenewals > 0 ? [lockFiles(of)] : []),
     ...(config.preliminarySelfsigned ? [selfsignedCa(of)] : []),
   ]
@@ -169,6 +171,9 @@ export function tmpfiles(config: Config, jobs: string): string {
   const lines = [
     "# What all certificates share is root's: nobody else can put a link there, through which systemd would make folders.",
     ...sharedFolders.map(ownedBy('root')),
+    '# What the CAs say of renewals, beside no key; and what is due: acme marks it, and root takes the marks away.',
+    `d ${renewalInfoDir(defaultRoots)} 0750 ${user} ${user}`,
+    `d ${dueDir(defaultRoots)} 0770 root ${user}`,
     '# The locks of the renewals.',
     `d ${defaultRoots.runtime} 0700 ${user} ${user}`,
     `Z ${defaultRoots.runtime} ~0700 ${user} - - -`,

@@ -9,4 +9,7 @@ export const finishedTarget = (cert: string): string => `acme-finished-${unitPar
 export const selfsignedCaService = 'acme-selfsigned-ca.service'
 export const permissionsService = 'acme-fixperms.service'
 export const lockFilesService = 'acme-lockfiles.service'
+export const pollService = 'acme-poll.service'
+export const pollTimer = 'acme-poll.timer'
+export const dueService = 'acme-due.service'
 export const slice = 'acme.slice'

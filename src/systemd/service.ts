@@ -66,12 +66,13 @@ const optional = (path: string): string => `-${path}`
 function stateView({ state, readable, writable }: Service): Line[] {
   const inState = (path: string) => path.startsWith(`${stateRoot}/`)
   const own = state.map((name) => `/var/lib/${name}`)
+  const bound = writable.filter(inState).map(optional)
   if (own.length === 0 && writable.includes(stateRoot)) return []
-  if (own.length === 0) return [['InaccessiblePaths', optional(stateRoot)]]
+  if (own.length + bound.length === 0) return [['InaccessiblePaths', optional(stateRoot)]]
   return [
     'Of the state only these folders are seen.',
     ['TemporaryFileSystem', `${stateRoot}:ro`],
-    ['BindPaths', wordList([...own, ...writable.filter(inState).map(optional)])],
+    ['BindPaths', wordList([...own, ...bound])],
     ...(readable.some(inState)
       ? [['BindReadOnlyPaths', wordList(readable.filter(inState).map(optional))] as const]
       : []),

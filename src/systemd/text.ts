@@ -15,6 +15,9 @@ export interface Unit {
   readonly sections: readonly Section[]
 }
 
+/** What an enabled unit is started with. */
+export const installedIn = (target: string): Section => ({ name: 'Install', lines: [['WantedBy', target]] })
+
 /** The first line of each file that nixacme writes for the system: what has it may be replaced and removed. */
 export const madeByUs =
   '# Made by nixacme from its config: change that and run nixacme apply; what stands here is replaced.'

@@ -31,6 +31,8 @@ test('apply adds, changes and removes jobs, and a second run changes nothing', a
     `~${join(world.roots.jobs, 'b.example.json')}`,
     `+${join(world.roots.jobs, 'c.example.json')}`,
     `~${join(world.roots.jobs, 'manifest')}`,
+    // Nobody asks about it any more.
+    `-${join(world.roots.state, '.renewal-info', 'a.example.json')}`,
   ])
   assert.ok(existsSync(join(state, 'full.pem')))
 })

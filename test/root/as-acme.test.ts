@@ -28,6 +28,8 @@ const wholeState = [
   '.lego/example.com/CERTDIR/example.com.json 640 acme:web',
   '.lego/example.com/CERTDIR/example.com.key 640 acme:web',
   '.lego/example.com/CERTDIR/nixacme.json 640 acme:web',
+  '.renewal-info 750 acme:acme',
+  '.renewal-info/example.com.json 640 acme:acme',
   ...installed('-> fullchain.pem acme:acme'),
 ]
 

@@ -22,6 +22,9 @@ export const layout: Readonly<Record<string, string>> = {
   '.minica': '750 acme:acme',
   '.minica/cert.pem': '600 acme:root',
   '.minica/key.pem': '600 acme:root',
+  '.renewal-info': '750 acme:acme',
+  // Its group is that of whoever wrote last.
+  [`.renewal-info/${cert}.json`]: '640 acme:root',
   [`.lego/${cert}`]: '750 acme:web',
   [certDir]: '750 acme:web',
   [`${certDir}/domainhash.txt`]: '640 acme:web',

@@ -19,8 +19,11 @@ const unitsOf = (cert: string) => [
 ]
 /** In byte order, as they are told. */
 const machine = [
+  `${units}/acme-due.service`,
   `${units}/acme-fixperms.service`,
   `${units}/acme-lockfiles.service`,
+  `${units}/acme-poll.service`,
+  `${units}/acme-poll.timer`,
   `${units}/acme-selfsigned-ca.service`,
   `${units}/acme.slice`,
   '/etc/sysusers.d/nixacme.conf',

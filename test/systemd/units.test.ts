@@ -38,6 +38,9 @@ test('the files of one certificate', () => {
       ['/etc/tmpfiles.d/nixacme.conf', undefined],
       ['/etc/systemd/system/acme-fixperms.service', undefined],
       ['/etc/systemd/system/acme.slice', undefined],
+      ['/etc/systemd/system/acme-poll.service', undefined],
+      ['/etc/systemd/system/acme-poll.timer', undefined],
+      ['/etc/systemd/system/acme-due.service', undefined],
       ['/etc/systemd/system/acme-lockfiles.service', undefined],
       ['/etc/systemd/system/acme-selfsigned-ca.service', undefined],
       [`/etc/systemd/system/acme-${x}.service`, x],
@@ -92,10 +95,10 @@ test('renewal: order, wishes, user, folders, hooks', () => {
 test('only what a renewal is for is seen of the state, and only what it needs is writable', () => {
   const unit = unitOf(one({ challenge: { kind: 'webroot', webroot: '/srv/www' } }), `acme-${x}.service`)
   assert.deepEqual(unit.words('Service', 'TemporaryFileSystem'), ['/var/lib/acme:ro'])
-  assert.deepEqual(
-    unit.words('Service', 'BindPaths'),
-    unit.words('Service', 'StateDirectory').map((name) => `/var/lib/${name}`),
-  )
+  assert.deepEqual(unit.words('Service', 'BindPaths'), [
+    ...unit.words('Service', 'StateDirectory').map((name) => `/var/lib/${name}`),
+    '-/var/lib/acme/.renewal-info',
+  ])
   assert.deepEqual(unit.words('Service', 'ReadWritePaths').map(pathIn), ['/run/acme', '/srv/www'])
   const preliminary = unitOf(one(), `acme-selfsigned-${x}.service`)
   assert.deepEqual(preliminary.words('Service', 'BindReadOnlyPaths').map(pathIn), ['/var/lib/acme/.minica'])
@@ -164,7 +167,8 @@ for (const [count, accuracy] of [
 ] as const)
   test(`timer: ${count} certificates spread over the day by ${accuracy}`, () => {
     for (const [name, text] of textsOf(many(count)))
-      if (name.endsWith('.timer')) assert.equal(readUnit(text).one('Timer', 'AccuracySec'), accuracy)
+      if (name.endsWith('.timer') && name !== 'acme-poll.timer')
+        assert.equal(readUnit(text).one('Timer', 'AccuracySec'), accuracy)
   })
 
 test('timer: what it starts, when, and that a missed time is made up for', () => {

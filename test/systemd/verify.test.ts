@@ -70,7 +70,8 @@ for (const one of cases.filter(({ name }) => name !== 'systemd 258')) {
     assert.deepEqual([...scores.keys()].sort(), services.map((file) => basename(file)).sort(), stderr)
     // The user root alone is worth 0.4, and a home that is seen 0.1.
     const allowance = (one.config.useRoot ? 0.4 : 0) + (one.name === 'paths that a sandbox hides' ? 0.1 : 0)
-    const online = new Set(one.config.certs.map(({ name }) => `acme-${name.replaceAll('+', '\\x2b')}.service`))
+    const renewals = one.config.certs.map(({ name }) => `acme-${name.replaceAll('+', '\\x2b')}.service`)
+    const online = new Set([...renewals, 'acme-poll.service'])
     for (const [unit, score] of scores) {
       const limit = (online.has(unit) ? 1.2 : 0.5) + allowance
       assert.ok(score <= limit + 1e-9, `${unit} is exposed by ${score}`)
@@ -107,11 +108,11 @@ test('no service has a capability, listens, or may get more rights', () => {
       }
 })
 
-test('only renewals reach the network', () => {
+test('only renewals and the poller reach the network', () => {
   for (const one of cases)
     for (const { path, text, part } of filesOf(one))
       if (path.endsWith('.service')) {
-        const isOnline = part === 'service'
+        const isOnline = part === 'service' || part === 'acme-poll.service'
         const unit = readUnit(text)
         assert.deepEqual(unit.all('Service', 'PrivateNetwork'), isOnline ? [] : ['yes'], path)
         assert.equal(unit.words('Service', 'RestrictAddressFamilies').includes('AF_INET'), isOnline, path)
