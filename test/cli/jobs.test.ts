@@ -31,10 +31,12 @@ test('apply adds, changes and removes jobs, and a second run changes nothing', a
     `~${join(world.roots.jobs, 'b.example.json')}`,
     `+${join(world.roots.jobs, 'c.example.json')}`,
     `~${join(world.roots.jobs, 'manifest')}`,
-    // Nobody asks about it any more.
-    `-${join(world.roots.state, '.renewal-info', 'a.example.json')}`,
   ])
   assert.ok(existsSync(join(state, 'full.pem')))
+  const watched = ['a.example', 'b.example'].map((name) =>
+    existsSync(world.paths('b.example').renewalInfo.replace('b.example', name)),
+  )
+  assert.deepEqual(watched, [false, true], 'nobody asks about it any more')
 })
 
 test('apply --dry-run shows the same and writes nothing', async (t) => {
