@@ -79,6 +79,20 @@ let temporaries = Math.floor(Math.random() * 1e9)
 export const temporaryName = (dir: string, stem: string): string =>
   join(dir, `.${stem}.${process.pid}-${++temporaries}.tmp`)
 
+/** What killed runs leave behind, which no reader ever looks at: `.<stem>.<pid>[-<n>].tmp`. */
+export const isTemporary = (name: string): boolean => /^\..+\.\d+(-\d+)?\.tmp$/.test(name)
+
+/**
+ * Removes the temporary files and folders in `dir`, if `dir` is there. To be called before new ones are made: where
+ * process ids repeat (each run of a container has the same), an old one has the very name that is wanted now. The caller
+ * holds the lock under which they are made. Throws the system's error.
+ */
+export function removeTemporaries(dir: string): void {
+  for (const name of orAbsent(() => fs.readdirSync(dir)) ?? []) {
+    if (isTemporary(name)) fs.rmSync(under(dir, name), { recursive: true, force: true })
+  }
+}
+
 /**
  * Replaces `path` in one step: temporary file in the same folder, mode and group before content, synced, renamed. A
  * reader sees the old file or the new one, and a failure leaves the old one. Throws the system's error.

@@ -4,7 +4,7 @@ import { createPrivateKey, createPublicKey } from 'node:crypto'
 import { existsSync, renameSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { messageOf, NixacmeError, writeError } from '../errors.ts'
-import { ensureDirs, readIfThere, readTextIfThere, syncDir, writeAtomically } from '../fs.ts'
+import { ensureDirs, readIfThere, readTextIfThere, removeTemporaries, syncDir, writeAtomically } from '../fs.ts'
 import { isSecure } from '../url.ts'
 import { type AccountObject, isRecord, readCaaIdentities } from './types.ts'
 
@@ -88,6 +88,17 @@ export function isSameKey(path: string, keyPem: string): boolean {
     return there !== undefined && publicPart(there).equals(publicPart(keyPem))
   } catch {
     return false
+  }
+}
+
+/** Removes what killed runs have not finished. Needs the account's lock. Throws `write` (73) or `permission` (77). */
+export function removeUnfinished({ dir, key }: AccountFiles): void {
+  for (const folder of [dir, dirname(key)]) {
+    try {
+      removeTemporaries(folder)
+    } catch (e) {
+      throw writeError(folder, e)
+    }
   }
 }
 

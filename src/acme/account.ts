@@ -11,6 +11,7 @@ import {
   isSameKey,
   keepOld,
   readAccount,
+  removeUnfinished,
   type StoredAccount,
   writeAccount,
   writeKey,
@@ -116,6 +117,7 @@ async function register(client: AcmeClient, req: AccountRequest, lost: string | 
   const stored = readAccount(req.account, req.plainHttp)
   const already = useStored(client, stored, lost)
   if (already !== undefined) return already
+  removeUnfinished(req.account)
   req.log.progress('registering the account')
   if (stored.keyPem !== undefined) refuseCertificateKey(stored.keyPem, req)
   const directory = await client.directory()

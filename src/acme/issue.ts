@@ -72,8 +72,8 @@ export async function issue(req: IssueRequest): Promise<Issued | undefined> {
   }
 }
 
-const solverFor = ({ challenge: { webroot }, groupGid, groupName, log }: IssueRequest): Solver =>
-  webrootSolver({ webroot, groupGid, groupName, log })
+const solverFor = ({ challenge: { webroot }, groupGid, groupName, now, log }: IssueRequest): Solver =>
+  webrootSolver({ webroot, groupGid, groupName, now, log })
 
 /** The profile to order. Throws `refused` (76) where the CA offers none that will do. */
 function profileFor({ profiles: offered }: Directory, req: IssueRequest): string | undefined {

@@ -5,9 +5,18 @@ import { createPublicKey } from 'node:crypto'
 import * as fs from 'node:fs'
 import { fingerprintsOf, keyFingerprint } from '../certificate/fingerprint.ts'
 import { readError, writeError } from '../errors.ts'
-import { ensureDir, orAbsent, readIfThere, syncDir, temporaryName, under, writeAtomically, writeNew } from '../fs.ts'
+import {
+  ensureDir,
+  orAbsent,
+  readIfThere,
+  removeTemporaries,
+  syncDir,
+  temporaryName,
+  under,
+  writeAtomically,
+  writeNew,
+} from '../fs.ts'
 import { type CondemnedPaths, keyMark, quarantines } from './condemned.ts'
-import { removeTemporaries } from './leftovers.ts'
 
 /** Nobody but the owner: whoever had the key may have been of its group. */
 const closedDir = { mode: 0o700 }

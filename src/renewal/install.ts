@@ -6,7 +6,7 @@ import type { PreliminarySet } from '../certificate/local-ca.ts'
 import { type CertificateFacts, lackingNames } from '../certificate/read.ts'
 import { judgeSet } from '../certificate/verify.ts'
 import { NixacmeError, readError, unreachable, writeError } from '../errors.ts'
-import { lstatIfThere, orAbsent, syncDir, temporaryName, under } from '../fs.ts'
+import { lstatIfThere, orAbsent, removeTemporaries, syncDir, temporaryName, under } from '../fs.ts'
 import { type CondemnedPaths, condemnation } from './condemned.ts'
 import {
   dirMode,
@@ -21,7 +21,6 @@ import {
   prune,
 } from './generations.ts'
 import { factsOf, type Installed, installedNames, readInstalled, shown } from './installed.ts'
-import { removeTemporaries } from './leftovers.ts'
 import { isRaised, type Kind, raiseMarker } from './signal.ts'
 import type { StoredSet } from './state.ts'
 

@@ -4,10 +4,19 @@
 import * as fs from 'node:fs'
 import { basename } from 'node:path'
 import { NixacmeError, writeError } from '../errors.ts'
-import { ensureDir, type FileMode, orAbsent, syncDir, temporaryName, under, writeAtomically, writeNew } from '../fs.ts'
+import {
+  ensureDir,
+  type FileMode,
+  orAbsent,
+  removeTemporaries,
+  syncDir,
+  temporaryName,
+  under,
+  writeAtomically,
+  writeNew,
+} from '../fs.ts'
 import type { CertPaths, Roots } from '../job/paths.ts'
 import { condemnation } from './condemned.ts'
-import { removeTemporaries } from './leftovers.ts'
 import type { Reply } from './renewal-info.ts'
 import { pendingDir } from './state.ts'
 

@@ -1,5 +1,14 @@
 import assert from 'node:assert/strict'
-import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { webrootSolver } from '../../src/acme/challenges/webroot.ts'
@@ -11,8 +20,9 @@ const isRoot = process.geteuid?.() === 0
 function solver(t: TestContext, groupGid?: number) {
   const webroot = join(folder(t), 'srv', 'www')
   const log = keptLog()
+  const now = () => new Date()
   const challenges = join(webroot, '.well-known', 'acme-challenge')
-  return { webroot, challenges, log, ...webrootSolver({ webroot, groupGid, groupName: 'web', log }) }
+  return { webroot, challenges, log, ...webrootSolver({ webroot, groupGid, groupName: 'web', now, log }) }
 }
 
 const presentation = (token: string) => ({ name: 'a.example', token, keyAuthorization: `${token}.thumb` })
@@ -99,4 +109,30 @@ test('a present that failed half-way is cleaned up, what cannot be removed is wa
   s.cleanUp()
   assert.deepEqual(readdirSync(s.challenges), ['two'])
   assert.match(s.log.lines.join('\n'), /^warning: cannot remove '.*two': .*, ignoring$/)
+})
+
+test('what an earlier run presented goes with the clean-up; nothing outside of the folder does', (t) => {
+  const s = solver(t)
+  s.prepare()
+  for (const name of ['left', 'other']) writeFileSync(join(s.challenges, name), '')
+  const victim = join(s.webroot, 'index.html')
+  writeFileSync(victim, '')
+  s.inherit(['left', 'gone', '../../index.html'])
+  s.cleanUp()
+  assert.deepEqual(readdirSync(s.challenges), ['other'])
+  assert.ok(existsSync(victim))
+  assert.deepEqual(s.log.lines, [])
+})
+
+test('unfinished files of killed runs go after an hour, those of runs beside this one stay', (t) => {
+  const s = solver(t)
+  s.prepare()
+  const old = new Date(Date.now() - 2 * 3_600_000)
+  for (const name of ['.probe.1-2.tmp', '.token.1-3.tmp', 'token', '.htaccess', '.young.1-4.tmp'])
+    writeFileSync(join(s.challenges, name), '')
+  mkdirSync(join(s.challenges, '.folder.1-5.tmp'))
+  for (const name of readdirSync(s.challenges))
+    if (!name.includes('young')) utimesSync(join(s.challenges, name), old, old)
+  s.prepare()
+  assert.deepEqual(readdirSync(s.challenges).sort(), ['.folder.1-5.tmp', '.htaccess', '.young.1-4.tmp', 'token'])
 })

@@ -2,7 +2,7 @@
 import * as fs from 'node:fs'
 import { join } from 'node:path'
 import { NixacmeError, systemWord, writeError } from '../../errors.ts'
-import { ensureDirs, temporaryName, writeAtomically, writeNew } from '../../fs.ts'
+import { ensureDirs, isTemporary, lstatIfThere, temporaryName, writeAtomically, writeNew } from '../../fs.ts'
 import type { Log } from '../../log.ts'
 import type { Presentation, Solver } from './solver.ts'
 
@@ -12,16 +12,19 @@ export interface WebrootOptions {
   readonly groupGid: number | undefined
   /** The name of that group, for words. */
   readonly groupName: string
+  now(): Date
   readonly log: Log
 }
 
 /** base64url (RFC 8555 §8.3), and nothing that could lead out of the folder. */
 const tokenAlphabet = /^[A-Za-z0-9_-]{1,255}$/
+/** Milliseconds: what is not finished after so long belongs to a run that was killed; other certificates use the folder. */
+const unfinished = 3_600_000
 /** Whatever the umask, the web server has to read them. */
 const folderMode = 0o755
 const fileMode = 0o644
 
-export function webrootSolver({ webroot, groupGid, groupName, log }: WebrootOptions): Solver {
+export function webrootSolver({ webroot, groupGid, groupName, now, log }: WebrootOptions): Solver {
   const folder = join(webroot, '.well-known', 'acme-challenge')
   const hints = [`make sure that '${folder}' exists and that user 'acme' or group '${groupName}' may write there`]
   const presented = new Set<string>()
@@ -32,6 +35,12 @@ export function webrootSolver({ webroot, groupGid, groupName, log }: WebrootOpti
       log.warning(`cannot remove '${path}': ${systemWord(e)}, ignoring`)
     }
   }
+  const removeUnfinished = () => {
+    for (const name of fs.readdirSync(folder).filter(isTemporary)) {
+      const stat = lstatIfThere(join(folder, name))
+      if (stat?.isFile() && now().getTime() - stat.mtimeMs > unfinished) remove(join(folder, name))
+    }
+  }
   return {
     type: 'http-01',
     hint: `the CA must be able to fetch 'http://<name>/.well-known/acme-challenge/<token>' on port 80, from '${folder}'`,
@@ -39,6 +48,7 @@ export function webrootSolver({ webroot, groupGid, groupName, log }: WebrootOpti
     prepare() {
       try {
         ensureDirs(folder, { mode: folderMode, gid: groupGid })
+        removeUnfinished()
         const probe = temporaryName(folder, 'probe')
         writeNew(probe, '', { mode: fileMode })
         fs.rmSync(probe)
