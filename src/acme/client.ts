@@ -72,6 +72,11 @@ interface SignedRequest {
   readonly kid?: string | undefined
 }
 
+/** An answer that is there for everybody. */
+export interface Found<T> extends Omit<Reply<T>, 'location'> {
+  readonly nonce: string | undefined
+}
+
 /** A certificate chain, and where others for the same certificate are. */
 export interface Download {
   /** PEM blocks, leaf first. */
@@ -93,6 +98,8 @@ interface Shared {
   readonly options: ClientOptions
   nonces: NoncePool | undefined
   directory: Directory | undefined
+  /** Of the directory's answer: some CAs send one, which saves the question for it. */
+  firstNonce: string | undefined
   /** Account URL. */
   kid: string | undefined
   readonly wire: Wire
@@ -117,7 +124,15 @@ export class AcmeClient {
       userAgent: `${options.userAgent} ${library.name}/${library.version}`,
       requestSeconds: options.requestSeconds ?? 30,
     })
-    const shared = { http, options, wire, nonces: undefined, directory: undefined, kid: undefined }
+    const shared = {
+      http,
+      options,
+      wire,
+      nonces: undefined,
+      directory: undefined,
+      firstNonce: undefined,
+      kid: undefined,
+    }
     return new AcmeClient(shared, options.signal)
   }
 
@@ -147,16 +162,18 @@ export class AcmeClient {
   async directory(): Promise<Directory> {
     if (!this.#shared.directory) {
       const request = { refused: 'the request for its directory', read: readDirectory }
-      this.#shared.directory = (await this.get(this.#shared.options.directoryUrl, request)).body
+      const { body, nonce } = await this.get(this.#shared.options.directoryUrl, request)
+      this.#shared.directory = body
+      this.#shared.firstNonce = nonce
     }
     return this.#shared.directory
   }
 
   /** What is there for everybody, without a signature. Throws as `post`. */
-  async get<T>(url: string, { refused, read }: Omit<Post<T>, 'payload'>): Promise<Omit<Reply<T>, 'location'>> {
+  async get<T>(url: string, { refused, read }: Omit<Post<T>, 'payload'>): Promise<Found<T>> {
     const answer = await persist(this.signal, () => this.#shared.wire.send({ method: 'get', url }, this.signal))
     if (answer.status >= 400) throw problemOf(answer, refused)
-    return { body: this.#read(answer, read), retryAfter: answer.retryAfter }
+    return { body: this.#read(answer, read), retryAfter: answer.retryAfter, nonce: answer.nonce }
   }
 
   /** The proof that the account's key holder wants this challenge (RFC 8555 §8.1): token and thumbprint (RFC 7638). */
@@ -233,7 +250,7 @@ export class AcmeClient {
       assertGood(answer)
       if (answer.nonce === undefined) throw nonsense(newNonce, 'an answer without a nonce')
       return answer.nonce
-    })
+    }, this.#shared.firstNonce)
     return this.#shared.nonces
   }
 }

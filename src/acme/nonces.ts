@@ -14,9 +14,10 @@ export class NoncePool {
   #lanes = 0
   readonly #fetch: (signal: AbortSignal) => Promise<string>
 
-  /** `fetch` gets a nonce from the CA's newNonce. */
-  constructor(fetch: (signal: AbortSignal) => Promise<string>) {
+  /** `fetch` gets a nonce from the CA's newNonce; `first` is one that came with another answer. */
+  constructor(fetch: (signal: AbortSignal) => Promise<string>, first?: string) {
     this.#fetch = fetch
+    if (first !== undefined) this.#free.push(first)
   }
 
   /** A nonce for one request, whose end must be told with `give`. Throws the signal's reason, or what `fetch` throws. */

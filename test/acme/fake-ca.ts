@@ -112,7 +112,9 @@ export async function startFakeCa(t: TestContext, behave: Behaviour = () => unde
     if (reply === 'hang') return
     if (reply === 'reset') return void request.socket.destroy()
     const body = typeof reply.body === 'string' ? reply.body : JSON.stringify(reply.body ?? {})
-    const headers = { 'content-type': 'application/json', 'replay-nonce': `n${++nonces}`, ...reply.headers }
+    // As CAs do, none with the directory.
+    const nonce = path === '/dir' ? {} : { 'replay-nonce': `n${++nonces}` }
+    const headers = { 'content-type': 'application/json', ...nonce, ...reply.headers }
     response.writeHead(reply.status ?? 200, headers).end(body)
   }
   const server = http.createServer((request, response) => {

@@ -22,6 +22,14 @@ test('one after the other: one fetch for all', async () => {
   assert.equal(fetched.count, 1)
 })
 
+test('one that came with another answer is used before any is fetched', async () => {
+  const fetched = { count: 0 }
+  const pool = new NoncePool(async () => `fetched-${++fetched.count}`, 'first')
+  assert.equal(await pool.take(quiet), 'first')
+  pool.give(undefined)
+  assert.equal(await pool.take(quiet), 'fetched-1')
+})
+
 test('two at once: the second waits for the nonce of the first', async () => {
   const { fetched, pool } = counting()
   await pool.take(quiet)
