@@ -81,6 +81,43 @@ test('a private root by NODE_EXTRA_CA_CERTS, which Node itself reads', async (t)
   assert.equal(known.status, 0, known.stderr)
 })
 
+test('killed while Pebble makes the certificate: the next run downloads it', async (t) => {
+  const scene = await makeScene(t, { certs: { [cert]: {} } })
+  if (!scene) return
+  const { world, ca } = scene
+  const counts = () => ['/order-plz', '/finalize-order/', '/certZ/'].map((path) => ca.count(`POST ${path}`))
+  const [orders = 0, finals = 0, downloads = 0] = counts()
+  const running = world.spawn(['renew', cert])
+  // Pebble asks for a pause of a second after this one.
+  await ca.logged('POST /finalize-order/', finals + 1)
+  await running.end('SIGKILL')
+  assert.deepEqual(counts(), [orders + 1, finals + 1, downloads], 'the kill came before the download')
+  const { status, stderr } = await world.nixacme(['renew', '--now', cert])
+  assert.equal(status, 0, stderr)
+  assert.match(stderr, /taking up the order of .*, which is '(processing|valid)' at the CA/)
+  await ca.logged('POST /certZ/', downloads + 1)
+  assert.deepEqual(counts(), [orders + 1, finals + 1, downloads + 1])
+  const leaf = new X509Certificate(shown(world, 'fullchain.pem'))
+  assert.ok(leaf.checkPrivateKey(createPrivateKey(shown(world, 'key.pem'))))
+})
+
+test('killed while Pebble validates: the next run goes on with the same order', async (t) => {
+  const scene = await makeScene(t, { certs: { [cert]: {} } })
+  if (!scene) return
+  const { world, ca } = scene
+  const [orders, answers, downloads] = ['/order-plz', '/chalZ/', '/certZ/'].map((path) => ca.count(`POST ${path}`))
+  assert.ok(orders !== undefined && answers !== undefined && downloads !== undefined)
+  const running = world.spawn(['renew', cert])
+  await ca.logged('POST /chalZ/', answers + 1)
+  await running.end('SIGKILL')
+  const { status, stderr } = await world.nixacme(['renew', '--now', cert])
+  assert.equal(status, 0, stderr)
+  assert.match(stderr, /taking up the order of/)
+  await ca.logged('POST /certZ/', downloads + 1)
+  assert.equal(ca.count('POST /order-plz'), orders + 1)
+  assert.deepEqual(readdirSync(join(world.webroot, '.well-known', 'acme-challenge')), [])
+})
+
 const keys: Partial<Record<KeyType, string>> = {
   ec384: 'ec secp384r1',
   rsa2048: 'rsa 2048',
