@@ -193,7 +193,10 @@ function sayWindow(
   const hints = explanationUrl === undefined ? [] : [`the CA explains it at '${explanationUrl}'`]
   // Each answer about a certificate that is revoked names another hour of the past.
   if (immediate && before.immediate) return
-  if (immediate) return log.warning(`the CA wants it replaced at once, ${when}: perhaps it is revoked`, hints)
+  if (immediate) {
+    log.warning(`the CA wants it replaced at once, ${when}: perhaps it is revoked`, hints)
+    return
+  }
   const instant = renewalInstant({ ...info, window })
   log.info(`the CA wants it renewed ${when}${instant ? `, chosen is ${isoMinute(instant)}` : ''}`, hints)
 }

@@ -25,7 +25,7 @@ function crontab(): string {
   assert.notEqual(quick, text)
   assert.match(quick, /^\* \* \* \* \* root sleep "\$\(shuf -i 0-0 -n 1\)" && nixacme --quiet renew --all$/m)
   // The other line would come in between, and has nothing to do here.
-  return quick.replace(/(renew --all)\n[^]*$/, `$1; echo $? >>${runs}\n`)
+  return quick.replace(/(renew --all)\n[\s\S]*$/, `$1; echo $? >>${runs}\n`)
 }
 
 /** cron mails what a job writes: kept here, one file for all. */
