@@ -102,7 +102,7 @@ class Run {
     const lockFault = this.#options.dryRun ? undefined : this.#tryHome()
     const first = this.#look()
     if (first.decision.kind === 'skip') return this.#skip(first, first.decision)
-    if (first.decision.kind === 'wait') throw this.#notYet(first)
+    if (first.decision.kind === 'wait') throw await this.#notYet(first)
     this.#warnAbout(first.current)
     if (this.#options.dryRun) return this.#dryRun(first, first.decision)
     if (lockFault) throw lockFault
@@ -111,7 +111,7 @@ class Run {
     // Another run may have done the work between our first look and the locks, or have failed at it.
     const now = this.#look()
     if (now.decision.kind === 'skip') return this.#skip(now, now.decision)
-    if (now.decision.kind === 'wait') throw this.#notYet(now)
+    if (now.decision.kind === 'wait') throw await this.#notYet(now)
     return this.#work(now, now.decision)
   }
 
@@ -239,7 +239,10 @@ class Run {
     return { decision, server: standing.server, slot: this.#slotNumber, installed: 'unchanged', failure: fault }
   }
 
-  #notYet({ decision }: Judgement): NixacmeError {
+  /** The poller starts it anew when its time has come, and not before. */
+  async #notYet({ decision, current }: Judgement): Promise<NixacmeError> {
+    if (decision.kind === 'wait' && !this.#options.dryRun)
+      await noteRetry(current.paths, decision.until, this.#watchTools)
     const fault = new NixacmeError('later', `waiting: ${decision.reason}`, { hints: ['--now tries at once'] })
     const now = this.#tools.host.now()
     const isRenewal = decision.kind === 'wait' && decision.action === 'renew'

@@ -1,6 +1,6 @@
 // The units that renew when the CA wants it (RFC 9773): a poller without keys or privileges, which marks what is due, and a
-// root that starts it, which has neither network nor capabilities. A mark is looked at when the poller has ended, however it
-// ended: no path unit watches the folder, so nobody who writes there can make systemd run in circles.
+// root that starts it, which has neither network nor capabilities. Marks are looked at when the poller has ended: no path unit watches the folder, so nobody who writes there can make systemd run in circles.
+import { exitStatuses } from '../errors.ts'
 import { defaultRoots, dueDir, renewalInfoDir } from '../job/paths.ts'
 import { startsWithoutLimit, unitSection } from './certificate-units.ts'
 import type { MachineUnits } from './machine-units.ts'
@@ -23,9 +23,7 @@ function poller({ config, program, systemdVersion }: MachineUnits): Unit {
         startsWithoutLimit,
         ['After', `network.target ${online} nss-lookup.target`],
         ['Wants', online],
-        'Also when no CA could be reached: what is due is known from before.',
         ['OnSuccess', dueService],
-        ['OnFailure', dueService],
       ]),
       serviceSection({
         program,
@@ -43,6 +41,8 @@ function poller({ config, program, systemdVersion }: MachineUnits): Unit {
         readable: [...new Set(config.certs.flatMap(({ caCertificates }) => caCertificates))].sort(),
         extra: [
           ['Slice', slice],
+          'No CA could be reached: which is told, passes, and keeps nothing from being started that is due by what is known.',
+          ['SuccessExitStatus', String(exitStatuses.unavailable.status)],
           'The jobs, whose hooks may hold secrets.',
           ['InaccessiblePaths', `-${defaultRoots.jobs}`],
         ],

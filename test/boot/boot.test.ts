@@ -14,8 +14,16 @@ const containerFiles = ['cron.inside.ts']
 const stormFiles = ['storm.inside.ts']
 const quickStartFiles = ['quick-start.inside.ts']
 const changesFiles = ['apply.inside.ts', 'options.inside.ts']
+const renewalInfoFiles = ['renewal-info.inside.ts']
 const rebootFiles = ['before-reboot.inside.ts', 'after-reboot.inside.ts']
-const apart = [...containerFiles, ...stormFiles, ...quickStartFiles, ...changesFiles, ...rebootFiles]
+const apart = [
+  ...containerFiles,
+  ...stormFiles,
+  ...quickStartFiles,
+  ...changesFiles,
+  ...renewalInfoFiles,
+  ...rebootFiles,
+]
 const sharedFiles = readdirSync(new URL('.', import.meta.url))
   .filter((name) => name.endsWith('.inside.ts') && !apart.includes(name))
   .sort()
@@ -24,9 +32,14 @@ const sharedFiles = readdirSync(new URL('.', import.meta.url))
 const machines: Record<string, Omit<Boot, 'program'>> = {
   "this machine's systemd": { files: sharedFiles, seconds: 650 },
   "this machine's systemd, and changes of the config": { files: changesFiles, seconds: 650 },
+  "this machine's systemd, and when the CA wants renewals": { files: renewalInfoFiles, seconds: 300 },
   "the README's quick start": { files: quickStartFiles, seconds: 650 },
   "this machine's systemd in a storm": { files: stormFiles, seconds: 650 },
-  "Debian testing's systemd": { files: ['smoke.inside.ts', 'units.inside.ts'], seconds: 650, root: debianTesting },
+  "Debian testing's systemd": {
+    files: ['smoke.inside.ts', 'units.inside.ts', ...renewalInfoFiles],
+    seconds: 650,
+    root: debianTesting,
+  },
   'a container without systemd': { files: containerFiles, seconds: 650, root: debianTesting, container: true },
 }
 

@@ -1,4 +1,5 @@
 // The services of a booted machine besides nixacme: Pebble with its DNS server, and nginx with Debian's own unit.
+import assert from 'node:assert/strict'
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import * as http from 'node:http'
 import * as https from 'node:https'
@@ -23,6 +24,8 @@ export interface CaSettings {
   /** Seconds that the CA asks to wait, 1 unless told. */
   readonly retryAfter?: number
   readonly domainBlocklist?: readonly string[]
+  /** Seconds that certificates live, 90 days unless told. */
+  readonly validity?: number
   /** Further environment, e.g. PEBBLE_VA_ALWAYS_VALID. */
   readonly env?: Readonly<Record<string, string>>
 }
@@ -33,7 +36,8 @@ const service = (command: string, env: Readonly<Record<string, string>> = {}): s
     .join('')}ExecStart=${command}\n`
 
 /** Writes what Pebble needs to be started; it is down. Its certificate stays the same. */
-export async function prepareCa({ retryAfter = 1, domainBlocklist = [], env = {} }: CaSettings = {}): Promise<void> {
+export async function prepareCa(settings: CaSettings = {}): Promise<void> {
+  const { retryAfter = 1, domainBlocklist = [], validity = 7_776_000, env = {} } = settings
   mkdirSync(caDir, { recursive: true })
   if (!existsSync(caRoot)) {
     const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-keyout', `${caDir}/key.pem`]
@@ -52,7 +56,7 @@ export async function prepareCa({ retryAfter = 1, domainBlocklist = [], env = {}
     domainBlocklist,
     retryAfter: { authz: retryAfter, order: retryAfter },
     keyAlgorithm: 'ecdsa',
-    profiles: { default: { description: 'the usual', validityPeriod: 7776000 } },
+    profiles: { default: { description: 'the usual', validityPeriod: validity } },
   }
   writeFileSync(`${caDir}/config.json`, JSON.stringify({ pebble }))
   const binary = (name: string) => join(pebbleDir, 'usr', 'bin', name)
@@ -93,10 +97,18 @@ export async function mostOrdersAtOnce(): Promise<number> {
   return most
 }
 
-/** The body of any answer. */
-const get = (url: string): Promise<string> =>
+/** What the CA says from now on of the renewal of this certificate (PEM). */
+export async function setRenewalInfo(certificate: string, answer: object): Promise<void> {
+  const body = JSON.stringify({ certificate, ariResponse: JSON.stringify(answer) })
+  const refused = await get('https://localhost:15000/set-renewal-info/', body)
+  assert.equal(refused, '')
+}
+
+/** The body of any answer; with a `body` to a POST. */
+const get = (url: string, sent?: string): Promise<string> =>
   new Promise((resolve, reject) => {
-    const options = { agent: false as const, rejectUnauthorized: false, timeout: 2000 }
+    const headers = { 'User-Agent': 'test' }
+    const options = { agent: false as const, rejectUnauthorized: false, timeout: 2000, headers }
     const read = (response: http.IncomingMessage) => {
       let body = ''
       response.setEncoding('utf8').on('data', (text: string) => {
@@ -104,7 +116,9 @@ const get = (url: string): Promise<string> =>
       })
       response.on('end', () => resolve(body))
     }
-    const request = url.startsWith('https:') ? https.get(url, options, read) : http.get(url, options, read)
+    const method = sent === undefined ? 'GET' : 'POST'
+    const module = url.startsWith('https:') ? https : http
+    const request = module.request(url, { ...options, method }, read).end(sent)
     request.on('error', reject).on('timeout', () => request.destroy(new Error(`no answer from ${url}`)))
   })
 

@@ -31,9 +31,10 @@ test('the poller is no more than user acme, and sees of the state only what the 
   assert.deepEqual(unit.all('Service', 'ExecStartPost'), [])
 })
 
-test('marks are looked at after each poll, however it ended, and only where there are any', () => {
+test('marks are looked at after each poll, also when no CA could be reached, and only where there are any', () => {
   const poll = unitOf('acme-poll.service')
-  for (const key of ['OnSuccess', 'OnFailure']) assert.equal(poll.one('Unit', key), 'acme-due.service')
+  assert.equal(poll.one('Unit', 'OnSuccess'), 'acme-due.service')
+  assert.equal(poll.one('Service', 'SuccessExitStatus'), '69')
   const due = unitOf('acme-due.service')
   assert.equal(due.one('Unit', 'ConditionDirectoryNotEmpty'), '/run/acme-due')
   assert.equal(due.one('Unit', 'StartLimitIntervalSec'), '0')
