@@ -6,6 +6,7 @@ import { type Job, type JobServer, pathsOf } from '../job/job.ts'
 import type { CertPaths, Roots } from '../job/paths.ts'
 import type { Log } from '../log.ts'
 import { isoMinute } from '../time.ts'
+import { interruptedError } from '../wait.ts'
 import { type Action, type Decision, isUrgent } from './decision.ts'
 import { Diary } from './diary.ts'
 import { ExpiringError } from './expiring.ts'
@@ -216,6 +217,9 @@ class Run {
 
   async #ask({ standing, current }: Judgement, decision: Work, diary: Diary): Promise<Outcome> {
     const { server, paths } = standing
+    // Listened to from here on at the latest: who dies of a signal would have written down a crash.
+    const { interrupted } = this.#tools.host
+    if (interrupted.aborted) throw interruptedError(interrupted)
     diary.begin()
     const withAccountLock: AccountLock = (work) => this.locks.withAccount(paths.accountRoot, work)
     const certificate = await this.#tools.obtain(this.#job, { standing, current, diary, withAccountLock })

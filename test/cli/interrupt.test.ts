@@ -1,7 +1,7 @@
 // A signal in the middle of an order: the challenge goes away, the status is 75, the old certificate stays, and the next
 // run takes up the work.
 import assert from 'node:assert/strict'
-import { readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
 import type { RequestKind } from '../ca/routes.ts'
@@ -48,6 +48,18 @@ describe('signals', { concurrency: 3 }, () => {
       const again = await world.nixacme(['renew', '--now', cert])
       assert.equal(again.status, 0, again.stderr)
     })
+})
+
+test('SIGTERM as soon as the run has written down that it begins: it ends by itself, and the next one may begin', async (t) => {
+  const world = await makeWorld(t)
+  const { memory } = world.paths()
+  const running = world.spawn(['renew', cert])
+  while (!existsSync(memory)) await new Promise((resolve) => setTimeout(resolve, 1))
+  assert.match(readFileSync(memory, 'utf8'), /"attempt"/)
+  const { status, stderr } = await running.end('SIGTERM')
+  assert.equal(status, 75, stderr)
+  assert.match(stderr, /stopped by SIGTERM/)
+  assert.doesNotMatch(readFileSync(memory, 'utf8'), /"attempt"/)
 })
 
 test('SIGKILL in the middle of an order: the next run needs no repair', async (t) => {
