@@ -59,30 +59,33 @@ const offline: readonly Line[] = [
 /** Holds for whatever the unit starts, hooks too. */
 const noAddress: readonly Line[] = [['IPAddressDeny', 'any']]
 
-/** For a service whose files are all its own user's and group's, as systemd and its umask make them. */
-const ownFiles: readonly Line[] = [['PrivateUsers', 'yes']]
-
-const otherGroups: readonly Line[] = [
-  'The owner of a file may give it to a group that is his own, without any capability: hence chown, and no PrivateUsers=,',
-  'which would hide the groups.',
+/** Elsewhere all files are the service's own user's and group's, as systemd and its umask make them. */
+const changingGroups: readonly Line[] = [
+  'The owner of a file may give it to a group that is his own, without any capability.',
   ['SystemCallFilter', '@chown'],
 ]
+
+const oneGroup: readonly Line[] = [['PrivateUsers', 'yes']]
+const moreGroups: readonly Line[] = ['No PrivateUsers=, which would hide the groups.']
 
 export interface Needs {
   readonly network: Network
   /** Whether hooks are run after it, which may use the network. */
   readonly hooks: boolean
-  /** Whether files are given to other groups than the service's own. */
+  /** Whether files that are there may have to be given to another group. */
   readonly chgrp: boolean
+  /** Whether there are groups besides the service's own. */
+  readonly groups: boolean
 }
 
 /** The sandbox of one service. */
-export const sandbox = ({ network, chgrp, hooks }: Needs): readonly Line[] => [
+export const sandbox = ({ network, chgrp, groups, hooks }: Needs): readonly Line[] => [
   ...common,
   ...(network === 'network' ? online : offline),
   ...(network === 'network' || hooks ? [] : noAddress),
   ...systemCalls,
-  ...(chgrp ? otherGroups : ownFiles),
+  ...(chgrp ? changingGroups : []),
+  ...(groups ? moreGroups : oneGroup),
 ]
 
 /** Folders that ProtectHome= and PrivateTmp= hide; what must be seen of them is bound in. */

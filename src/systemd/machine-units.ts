@@ -67,6 +67,8 @@ function permissions(of: MachineUnits): Unit {
         ...common(of),
         groups: of.config.useRoot ? [] : certs.map(({ group }) => group),
         run: ['fix-permissions'],
+        // Root has no right to here, without any capability.
+        mends: !of.config.useRoot,
         staysActive: true,
         writable: [defaultRoots.state],
         // Nothing to do, and no failure, where no state is yet.

@@ -30,6 +30,8 @@ export interface Service {
   readonly makes?: readonly string[]
   /** Target that is reached by a success. */
   readonly reaches?: string
+  /** Whether it brings owner and group of files in order. */
+  readonly mends?: boolean
   readonly network: Network
   /** Seconds after which a start has failed. */
   readonly seconds: number
@@ -124,10 +126,16 @@ const restartSeconds = 90
 
 const { later, unavailable, refused } = exitStatuses
 
+/** Of systemd itself, for a credential that it cannot read (systemd.exec(5)). */
+const noCredentials = 243
+
 /** All but what the CA or the network may do better next time; a certificate that runs out is told while it waits, too. */
-const notToBeRepeated = Object.values(exitStatuses)
-  .filter((exit) => ![exitStatuses.ok, unavailable, refused].some((other) => other.status === exit.status))
-  .map(({ status }) => status)
+const notToBeRepeated = [
+  ...Object.values(exitStatuses)
+    .filter((exit) => ![exitStatuses.ok, unavailable, refused].some((other) => other.status === exit.status))
+    .map(({ status }) => status),
+  noCredentials,
+]
 
 /** SIGTERM counts as success, since a stop is no failure: but not where it left nothing. */
 const proof = ({ makes }: Service): Line[] =>
@@ -178,7 +186,12 @@ export function serviceSection(service: Service): Section {
     ...stateView(service),
     ...otherPaths(service),
     protectHome([...service.readable, ...service.writable]),
-    ...sandbox({ network, chgrp: groups.length > 0, hooks: service.hooksOf !== undefined }),
+    ...sandbox({
+      network,
+      chgrp: service.mends === true,
+      groups: groups.length > 0,
+      hooks: service.hooksOf !== undefined,
+    }),
   ]
   return { name: 'Service', lines }
 }
