@@ -12,7 +12,7 @@ import { assertOnlyOurs } from '../job/trust.ts'
 import { type Held, tryFolder, waitFor } from '../renewal/lock.ts'
 import { forgetWatch } from '../renewal/renewal-info-file.ts'
 import { groupId } from '../system-users.ts'
-import { type Activation, activate, makeFolders, makeUser, stopRemoved } from '../systemd/activate.ts'
+import { type Activation, activate, makeFolders, makeUser, reload, stopRemoved } from '../systemd/activate.ts'
 import { compareFiles, type FileChange, writeFiles } from '../systemd/changes.ts'
 import { isBooted, SystemControl } from '../systemd/control.ts'
 import { type SystemFile, systemFiles, unitsDir } from '../systemd/machine.ts'
@@ -201,6 +201,7 @@ async function write(plan: Plan, activation: Activation | undefined, context: Co
   for (const [cert, kind] of jobChanges.kinds) if (kind === 'removed') forgetWatch(known, cert)
   if (!activation) return 0
   if (jobs.length > 0) await makeFolders(activation)
+  await reload(activation)
   // Files of another owner can be mended by root alone; the unit has no such right.
   const isHere = activation.image === undefined && jobs.length > 0
   const status = isHere ? await fixPermissions(context, { jobs, faults: new Map() }) : 0

@@ -1,6 +1,7 @@
 // From files to running units: what systemd is told before they are written, and after. Only what is new or changed is
 // started; whatever else runs, or waits for its timer, is not touched.
 import { basename } from 'node:path'
+import { sleep } from '../wait.ts'
 import type { FileChange } from './changes.ts'
 import type { SystemControl } from './control.ts'
 import { sysusersPath, tmpfilesPath, unitsDir } from './machine.ts'
@@ -75,18 +76,37 @@ const isNew = ({ files, resumed }: Activation, name: string): boolean => {
   return change === 'added' || (resumed && change !== undefined && change !== 'removed')
 }
 
-/** After the files are written: loaded, enabled, started. Starts are not waited for. */
+/** What is newly enabled. */
+const news = (activation: Activation): string[] => [
+  ...machineTimers.filter((name) => isNew(activation, name)),
+  ...activation.added.flatMap(enabled),
+]
+
+/**
+ * After the files are written: systemd reads them, and what still works by the old ones is ended. Whose files it makes is
+ * told by its unit and its job, and these may differ by now: it would leave files that nobody but root could mend.
+ */
+export async function reload(activation: Activation): Promise<void> {
+  const { control, files, changed, image, resumed } = activation
+  if (image !== undefined) return
+  const isOther = [...files].some(([path, kind]) => isUnit(path) && kind !== 'unchanged')
+  if (resumed || isOther || news(activation).length > 0) await control.run('systemctl', 'daemon-reload')
+  await endOutdated(
+    control,
+    changed.flatMap((cert) => [renewalService(cert), selfsignedService(cert)]),
+  )
+}
+
+/** Then: enabled, started. Starts are not waited for. */
 export async function activate(activation: Activation): Promise<void> {
   const { control, files, added, changed, image, resumed } = activation
   const timers = machineTimers.filter((name) => isNew(activation, name))
-  const units = [...timers, ...added.flatMap(enabled)]
-  if (image !== undefined) {
-    if (units.length > 0) await control.run('systemctl', `--root=${image}`, '--quiet', 'enable', '--', ...units)
-    return
+  const units = news(activation)
+  if (units.length > 0) {
+    const root = image === undefined ? [] : [`--root=${image}`]
+    await control.run('systemctl', ...root, '--quiet', 'enable', '--', ...units)
   }
-  if (resumed || units.length > 0 || [...files].some(([path, kind]) => isUnit(path) && kind !== 'unchanged'))
-    await control.run('systemctl', 'daemon-reload')
-  if (units.length > 0) await control.run('systemctl', '--quiet', 'enable', '--', ...units)
+  if (image !== undefined) return
   const setUp = [permissionsService, lockFilesService].filter((name) => {
     const change = files.get(`${unitsDir}/${name}`)
     return change === 'changed' || (resumed && change === 'unchanged')
@@ -105,11 +125,38 @@ export async function activate(activation: Activation): Promise<void> {
     await control.run('systemctl', 'start', '--no-block', '--', ...started, ...again)
 }
 
+/** One property of each unit, in their order; empty when systemd cannot be asked. */
+async function propertyOf(control: SystemControl, property: string, units: readonly string[]): Promise<string[]> {
+  if (units.length === 0) return []
+  const text = (await control.ask('systemctl', 'show', `--property=${property}`, '--value', '--', ...units)) ?? ''
+  return text.split(/\n+/).filter(Boolean)
+}
+
+/** Seconds until what was told to end has done so: it does at once, but for one that writes or cannot be scheduled. */
+const endPatience = 30
+const endPause = 0.05
+
+/**
+ * Ends the processes of these units that run; not their hooks, and not what depends on them, as a stop would. What has not
+ * ended in time goes on: it is no worse off than before.
+ */
+async function endOutdated(control: SystemControl, units: readonly string[]): Promise<void> {
+  const kill = ['kill', '--kill-whom=main', '--signal=SIGTERM', '--']
+  const pids = await propertyOf(control, 'MainPID', units)
+  const outdated = units.flatMap((name, i) => ((pids[i] ?? '0') === '0' ? [] : [{ name, pid: pids[i] }]))
+  // Not an error when one has just ended by itself.
+  if (outdated.length > 0) await control.ask('systemctl', ...kill, ...outdated.map(({ name }) => name))
+  const names = outdated.map(({ name }) => name)
+  for (let waited = 0; waited < endPatience; waited += endPause) {
+    const now = await propertyOf(control, 'MainPID', names)
+    if (outdated.every(({ pid }, i) => now[i] !== pid)) return
+    await sleep(endPause * 1000, control.interrupted)
+  }
+}
+
 /** The renewals that run or wait at this moment, with what they were told before. */
 async function underWay(control: SystemControl, certs: readonly string[]): Promise<string[]> {
-  if (certs.length === 0) return []
   const units = certs.map(renewalService)
-  const text = (await control.ask('systemctl', 'show', '--property=ActiveState', '--value', '--', ...units)) ?? ''
-  const states = text.split(/\n+/).filter(Boolean)
+  const states = await propertyOf(control, 'ActiveState', units)
   return units.filter((_, i) => states[i] === 'activating')
 }

@@ -18,6 +18,11 @@ export class SystemControl {
     this.#host = host
   }
 
+  /** Aborted when a signal has come. */
+  get interrupted(): AbortSignal {
+    return this.#host.interrupted
+  }
+
   /** Throws `write` (73) when the program fails; its own words are on stderr by then. */
   async run(file: string, ...args: readonly string[]): Promise<void> {
     const { failure } = await this.#start(file, args, 'stderr')

@@ -128,6 +128,20 @@ export async function writeUnit(name: string, text: string): Promise<void> {
   await ok('systemctl', 'daemon-reload')
 }
 
+/** Takes away what `writeUnit` has written. */
+export async function removeUnit(name: string): Promise<void> {
+  rmSync(`/run/systemd/system/${name}`)
+  await ok('systemctl', 'daemon-reload')
+}
+
+/** As if the renewal of this certificate had never run. */
+export async function forget(cert: string): Promise<void> {
+  const service = `acme-${cert}.service`
+  await systemctl('stop', service)
+  await systemctl('reset-failed', service)
+  await ok('systemctl', 'clean', '--what=state', service)
+}
+
 /** As before the first file: no certificate, no unit, no state. */
 export async function reset(): Promise<void> {
   await systemctl('stop', 'acme-*', 'nginx.service', 'pebble.service', 'challtestsrv.service')
