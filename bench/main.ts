@@ -12,8 +12,9 @@ import { measureSkip } from './skip.ts'
 import { measureStorm } from './storm.ts'
 import { type Line, render } from './table.ts'
 import { measureWaiting } from './waiting.ts'
+import { measureYear } from './year.ts'
 
-const allParts = ['skip', 'waiting', 'all', 'issuance', 'storm', 'month']
+const allParts = ['skip', 'waiting', 'all', 'issuance', 'storm', 'month', 'year']
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: { quick: { type: 'boolean', default: false }, nodes: { type: 'string' } },
@@ -25,7 +26,18 @@ const wanted = positionals.length > 0 ? positionals : allParts
 const major = Number.parseInt(process.versions.node, 10)
 const majors = values.nodes?.split(',').map(Number) ?? [...new Set([major, 22])]
 const size = values.quick
-  ? { skip: 6, waiting: 2, crowd: 10, all: 2, sizes: [10, 1000], issuance: 1, storm: 20, months: 1, starts: 1000 }
+  ? {
+      skip: 6,
+      waiting: 2,
+      crowd: 10,
+      all: 2,
+      sizes: [10, 1000],
+      issuance: 1,
+      storm: 20,
+      months: 1,
+      starts: 1000,
+      year: 50,
+    }
   : {
       skip: 20,
       waiting: 5,
@@ -36,6 +48,7 @@ const size = values.quick
       storm: 200,
       months: 5,
       starts: 10_000,
+      year: 1000,
     }
 
 const scratch = mkdtempSync(join(tmpdir(), 'nixacme-bench-'))
@@ -69,6 +82,7 @@ const measures: Readonly<Record<string, () => Promise<Line[]>>> = {
     return [...(await measureSkip(installations(lines), scratch, size.skip)), ...lines]
   },
   month: () => measureMonth(size.months, size.starts),
+  year: async () => measureYear(size.year),
   waiting: () => measureWaiting(scratch, size.waiting, size.crowd),
   all: () => measureAll(size.sizes, scratch, size.all),
   async issuance() {
