@@ -51,7 +51,7 @@ export async function planJobs(jobs: readonly Job[], options: PlanOptions, conte
         asks: asked(job, decision, standing.server),
         caRequests: caRequests(decision, job.names.length, standing.state.account),
         installs: leftToDo(job, judgement, { gid, now: host.now() }) === 'something',
-        ...profileOf(job, standing.state.memory.offered),
+        ...profileOf(job, standing.server, standing.state.memory.offered),
       })
     } catch (e) {
       if (!(e instanceof NixacmeError)) throw e
@@ -70,8 +70,8 @@ type PlannedProfile = Pick<Planned, 'profile' | 'profileReason'>
 
 const noProfile: PlannedProfile = { profile: null, profileReason: '' }
 
-function profileOf(job: Job, offered: readonly string[] | undefined): PlannedProfile {
-  const choice = chooseProfile(job, offered)
+function profileOf(job: Job, { directoryUrl }: JobServer, offered: readonly string[] | undefined): PlannedProfile {
+  const choice = chooseProfile({ ...job, directoryUrl }, offered)
   const profile = choice.kind === 'order' ? (choice.profile ?? null) : null
   return { profile, profileReason: profileWords(choice) }
 }

@@ -3,6 +3,7 @@
 // - profiles: https://letsencrypt.org/docs/profiles/ (of 2026-09-08)
 // - must-staple, refused since May 2025, OCSP ended in August 2025: https://letsencrypt.org/2024/12/05/ending-ocsp/
 // - notAfter: Boulder's docs/acme-divergences.md, section 7.4
+import { isIP } from 'node:net'
 
 const hosts = new Map([
   ['acme-v02.api.letsencrypt.org', "Let's Encrypt"],
@@ -19,7 +20,8 @@ interface Profile {
 }
 
 const ordinary = 'classic'
-const forAddresses = 'shortlived'
+/** The only one that may hold IP addresses. */
+export const forAddresses = 'shortlived'
 
 export const profiles: ReadonlyMap<string, Profile> = new Map([
   [ordinary, { maxNames: 100, addresses: false }],
@@ -86,6 +88,12 @@ function ofProfiles({ names, hasAddresses, profiles: wanted }: Order): Refusal[]
       hint: 'make several certificates of them, or take a wildcard in place of many names',
     },
   ]
+}
+
+/** Whether the CA of this directory URL would take an order of these names in this profile, as far as that is known. */
+export function fits(directoryUrl: string, profile: string, names: readonly string[]): boolean {
+  const { maxNames, addresses } = (nameOf(directoryUrl) && profiles.get(profile)) || unknown
+  return names.length <= maxNames && (addresses || names.every((name) => isIP(name) === 0))
 }
 
 const quoted = (names: readonly string[]): string => names.map((name) => `'${name}'`).join(' or ')

@@ -1,8 +1,11 @@
 // Which of a CA's profiles is ordered: the same answer for `plan`, offline, and for the order.
 import { isIP } from 'node:net'
 import type { ProfilePolicy } from '../config/config.ts'
+import { fits, forAddresses } from '../config/lets-encrypt.ts'
 
 export interface ProfileWish {
+  /** Of the CA to order from. */
+  readonly directoryUrl: string
   /** A-labels and IP addresses. */
   readonly names: readonly string[]
   /** Profiles that will do, best first; []: whatever the CA gives. */
@@ -16,9 +19,6 @@ export type ProfileChoice =
   /** `reason` is a clause in lower case without a full stop. */
   | { readonly kind: 'refuse'; readonly reason: string }
 
-/** The only profile of Let's Encrypt that may hold IP addresses. */
-const forAddresses = 'shortlived'
-
 const quoted = (names: readonly string[]): string => names.map((name) => `'${name.slice(0, 100)}'`).join(', ')
 
 /**
@@ -26,12 +26,22 @@ const quoted = (names: readonly string[]): string => names.map((name) => `'${nam
  * answer is what would be ordered if the CA offers all that is accepted. Pure.
  */
 export function chooseProfile(wish: ProfileWish, offered: readonly string[] | undefined): ProfileChoice {
-  const { names, profiles, profilePolicy } = wish
+  const { directoryUrl, names, profiles, profilePolicy } = wish
   if (profiles.length === 0) return withoutWish(names, offered)
-  const [first] = profiles
-  if (offered === undefined) return { kind: 'order', profile: first, reason: 'if the CA offers it' }
-  const profile = profiles.find((name) => offered.includes(name))
-  if (profile !== undefined) return { kind: 'order', profile, reason: profile === first ? '' : 'the first on offer' }
+  const fitting = profiles.filter((name) => fits(directoryUrl, name, names))
+  // Where none is known to fit the CA is to say so.
+  const accepted = fitting.length > 0 ? fitting : profiles
+  const [first] = accepted
+  const isFirst = first === profiles[0]
+  if (offered === undefined) {
+    const reason = isFirst ? 'if the CA offers it' : 'the first that takes these names, if the CA offers it'
+    return { kind: 'order', profile: first, reason }
+  }
+  const profile = accepted.find((name) => offered.includes(name))
+  if (profile !== undefined) {
+    const reason = isFirst ? 'the first on offer' : 'the first that takes these names'
+    return { kind: 'order', profile, reason: profile === profiles[0] ? '' : reason }
+  }
   const reason = `the CA offers no profile ${profiles.length === 1 ? quoted(profiles) : `of ${quoted(profiles)}`}, ${
     offered.length === 0 ? 'it has none' : `only ${quoted(offered)}`
   }`

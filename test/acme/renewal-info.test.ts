@@ -66,6 +66,8 @@ test('§4.1: a GET of the identifier below the URL of the directory, unsigned, a
       [{}, undefined],
     ],
   )
+  // RFC 8555 §6.1.
+  for (const { headers } of calls) assert.match(headers['user-agent'] ?? '', /^nixacme\/0\.0\.0 acme-client\/\d/)
 })
 
 test('a URL that ends with a slash does not get a second one', async (t) => {

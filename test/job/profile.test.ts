@@ -6,6 +6,8 @@ import { chooseProfile, profileWords } from '../../src/job/profile.ts'
 const none: readonly string[] = []
 const letsEncrypt = ['classic', 'tlsserver', 'shortlived']
 const [dns, ip] = [['a.example'], ['a.example', '2001:db8::1']]
+const many = Array.from({ length: 26 }, (_, i) => `${i}.example`)
+const directoryUrl = 'https://acme-v02.api.letsencrypt.org/directory'
 
 type Case = readonly [
   names: readonly string[],
@@ -45,11 +47,41 @@ const cases: readonly Case[] = [
   ],
   [ip, none, 'required', ['default'], undefined, ''],
   [ip, ['classic'], 'required', letsEncrypt, 'classic', "profile 'classic'"],
+  [
+    ip,
+    ['classic', 'tlsserver', 'shortlived'],
+    'required',
+    letsEncrypt,
+    'shortlived',
+    "profile 'shortlived', the first that takes these names",
+  ],
+  [
+    ip,
+    ['classic', 'shortlived'],
+    'required',
+    undefined,
+    'shortlived',
+    "profile 'shortlived', the first that takes these names, if the CA offers it",
+  ],
+  [
+    many,
+    ['shortlived', 'classic'],
+    'required',
+    letsEncrypt,
+    'classic',
+    "profile 'classic', the first that takes these names",
+  ],
 ]
 
 for (const [names, profiles, profilePolicy, offered, expected, words] of cases)
-  test(`${names}, ${profiles.length === 0 ? 'none' : profiles} ${profilePolicy}, on offer ${offered ?? 'unknown'}: ${expected}`, () => {
-    const choice = chooseProfile({ names, profiles, profilePolicy }, offered)
+  test(`${names.slice(0, 2)}, ${profiles.length === 0 ? 'none' : profiles} ${profilePolicy}, on offer ${offered ?? 'unknown'}: ${expected}`, () => {
+    const choice = chooseProfile({ directoryUrl, names, profiles, profilePolicy }, offered)
     assert.equal(choice.kind === 'refuse' ? 'refused' : choice.profile, expected)
     assert.equal(profileWords(choice), words)
   })
+
+test('what is known of one CA is not said of another', () => {
+  const wish = { names: many, profiles: ['shortlived', 'classic'], profilePolicy: 'required' as const }
+  const choice = chooseProfile({ ...wish, directoryUrl: 'https://ca.example/dir' }, letsEncrypt)
+  assert.equal(choice.kind === 'order' && choice.profile, 'shortlived')
+})
