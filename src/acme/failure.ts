@@ -7,6 +7,8 @@ export interface RequestContext {
   readonly proxy: string | undefined
   /** What is known of the roots that were asked. */
   readonly trustNotes?: readonly string[]
+  /** Who was asked, for words, where it is not the CA. */
+  readonly whom?: string
 }
 
 /** What a proxy says in place of making a tunnel. */
@@ -67,14 +69,14 @@ export class UnreachableError extends NixacmeError {
 }
 
 /** A request that failed without an answer: `unavailable` (69). */
-export function unreachable(error: unknown, { url, proxy, trustNotes = [] }: RequestContext): NixacmeError {
+export function unreachable(error: unknown, { url, proxy, trustNotes = [], whom }: RequestContext): NixacmeError {
   const root = rootCause(error)
   // An AxiosError carries agents and request: none of that may reach a log.
   const cause = root === error && root instanceof Error ? new Error(root.message) : root
   const host = new URL(url).host
   const way = proxy === undefined ? `'${host}'` : `'${host}' through proxy '${proxy}'`
-  return new UnreachableError('unavailable', `cannot reach the CA at ${way}: ${reason(root)}`, {
-    hints: [...hintsFor(root, host, proxy), ...(isUnknownRoot(root) ? trustNotes : [])],
+  return new UnreachableError('unavailable', `cannot reach ${whom ?? 'the CA'} at ${way}: ${reason(root)}`, {
+    hints: [...hintsFor(root, { host, proxy, whom }), ...(isUnknownRoot(root) ? trustNotes : [])],
     cause,
   })
 }
@@ -87,15 +89,22 @@ function reason(root: unknown): string {
   return messageOf(root).trim().replace(/\.$/, '').slice(0, 300)
 }
 
-function hintsFor(root: unknown, host: string, proxy: string | undefined): string[] {
-  const proxyHint = proxy === undefined ? [] : ['the proxy comes from HTTPS_PROXY; exempt the CA with NO_PROXY']
+interface Asked {
+  readonly host: string
+  readonly proxy: string | undefined
+  readonly whom: string | undefined
+}
+
+function hintsFor(root: unknown, { host, proxy, whom }: Asked): string[] {
+  const proxyHint = proxy === undefined ? [] : ['the proxy comes from HTTPS_PROXY; make exceptions with NO_PROXY']
   if (root instanceof ProxyRefusal && root.status === 407)
     return ["the proxy wants a user name and a password: put them into HTTPS_PROXY, 'http://user:password@host:port'"]
   if (hasCode(root, ...unknownRoot))
     return [
-      `if '${host}' is your own CA, put its root (PEM) in 'caCertificates', LEGO_CA_CERTIFICATES or the machine's own store`,
+      `if '${host}' is your own, put its root (PEM) in 'caCertificates', LEGO_CA_CERTIFICATES or the machine's own store`,
     ]
   if (hasCode(root, ...wrongTime)) return ["check this machine's clock"]
-  if (hasCode(root, ...noName)) return [`check the option 'server' and this machine's name servers`, ...proxyHint]
-  return [`check that '${host}' can be reached from this machine, and the option 'server'`, ...proxyHint]
+  const server = whom === undefined ? ", and the option 'server'" : ''
+  if (hasCode(root, ...noName)) return [`check this machine's name servers${server}`, ...proxyHint]
+  return [`check that '${host}' can be reached from this machine${server}`, ...proxyHint]
 }

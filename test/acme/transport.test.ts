@@ -38,9 +38,9 @@ for (const [name, content] of [
   })
 
 for (const [status, hint] of [
-  [403, /HTTPS_PROXY; exempt the CA with NO_PROXY/],
+  [403, /HTTPS_PROXY; make exceptions with NO_PROXY/],
   [407, /wants a user name and a password: put them into HTTPS_PROXY/],
-  [502, /HTTPS_PROXY; exempt the CA with NO_PROXY/],
+  [502, /HTTPS_PROXY; make exceptions with NO_PROXY/],
 ] as const)
   test(`a proxy that refuses with ${status}: unavailable, the proxy is named without its password`, async (t) => {
     const asked: (string | undefined)[] = []
