@@ -12,6 +12,8 @@ export interface ProgramOptions {
   readonly script?: string
   /** Where standard output goes: with ours, to our stderr, or into the result. */
   readonly stdout: 'ours' | 'stderr' | 'capture'
+  /** Standard error goes into the result, too: for programs whose words may hold what must not be told. Default: to ours. */
+  readonly captureErrors?: boolean
   /** Seconds after which the program is ended. */
   readonly seconds?: number
   /** Ends the program with SIGTERM, and 10 seconds later with SIGKILL. */
@@ -24,7 +26,12 @@ export interface ProgramResult {
   /** What happened, as the end of a sentence; undefined when status is 0. */
   readonly failure: string | undefined
   readonly stdout: string
+  /** What it wrote to both, in that order, where errors are captured. */
+  readonly output: string
 }
+
+/** Milliseconds that output is read on after a program's end: what it left running may hold the pipe for ever. */
+const afterEndMs = 2000
 
 /** Runs a program to its end; never throws for what the program does. */
 export async function runProgram(
@@ -33,6 +40,7 @@ export async function runProgram(
   options: ProgramOptions,
 ): Promise<ProgramResult> {
   const stdout = options.stdout === 'ours' ? 1 : options.stdout === 'stderr' ? 2 : 'pipe'
+  const errors = options.captureErrors ? 'pipe' : 2
   const stdin = options.input === undefined ? 'ignore' : 'pipe'
   const settings: Options = {
     ...(options.cwd !== undefined && { cwd: options.cwd }),
@@ -40,16 +48,31 @@ export async function runProgram(
     ...(options.seconds !== undefined && { timeout: options.seconds * 1000 }),
     env: Object.fromEntries(Object.entries(options.env).filter((entry) => entry[1] !== undefined)),
     extendEnv: false,
-    stdio: [stdin, stdout, 2, ...(options.script === undefined ? [] : [[new TextEncoder().encode(options.script)]])],
+    stdio: [
+      stdin,
+      stdout,
+      errors,
+      ...(options.script === undefined ? [] : [[new TextEncoder().encode(options.script)]]),
+    ],
     cancelSignal: options.signal,
     forceKillAfterDelay: 10_000,
     reject: false,
+    ...(options.captureErrors && { all: true }),
   }
-  const { exitCode, signal, timedOut, failed, cause, stdout: text } = await execa(file, args, settings)
+  const running = execa(file, args, settings)
+  running.once('exit', () => {
+    const late = setTimeout(() => {
+      for (const stream of [running.stdout, running.stderr]) stream?.destroy()
+    }, afterEndMs)
+    running.once('close', () => clearTimeout(late))
+  })
+  const { exitCode, signal, timedOut, cause, stdout: text, all } = await running
   return {
     status: exitCode ?? null,
-    failure: failed ? failureOf({ exitCode, signal, timedOut, cause, seconds: options.seconds }) : undefined,
+    // Not by 'failed': that is true as well where the output of a program that ended well was cut off.
+    failure: exitCode === 0 ? undefined : failureOf({ exitCode, signal, timedOut, cause, seconds: options.seconds }),
     stdout: typeof text === 'string' ? text : '',
+    output: typeof all === 'string' ? all : '',
   }
 }
 

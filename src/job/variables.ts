@@ -133,3 +133,28 @@ export function variablesOf(secrets: Secrets, { env }: Pick<Host, 'env'>): Varia
     )
   }
 }
+
+/** What systemd.exec(5) and nixacme's own units put into a unit's environment. */
+const ofTheUnit =
+  /^(PATH|LANG|LC_.*|LANGUAGE|USER|LOGNAME|HOME|SHELL|TERM|PWD|OLDPWD|SHLVL|_|MAINPID|MANAGERPID|.*_DIRECTORY|INVOCATION_ID|JOURNAL_STREAM|NOTIFY_SOCKET|FDSTORE|SYSTEMD_.*|MEMORY_PRESSURE_.*|LISTEN_.*|WATCHDOG_.*|EXIT_.*|SERVICE_RESULT|MONITOR_.*|NODE_.*|NIXACME_.*)$/
+
+/**
+ * All variables that one job's files set, for programs that look for theirs themselves: those of `environmentFile` as they
+ * are, and NAME for each NAME_FILE of `credentialFiles`. Of the environment outside of a unit nothing. Throws as the lookup does.
+ */
+export function credentialsOf(secrets: Secrets, host: Pick<Host, 'env'>): Readonly<Record<string, string>> {
+  const lookUp = variablesOf(secrets, host)
+  lookUp('')
+  if ('fault' in secrets) return {}
+  const inUnit = isUnit(host) ? Object.keys(host.env).filter((name) => !ofTheUnit.test(name)) : []
+  const folder = host.env['CREDENTIALS_DIRECTORY']
+  const isCredential = (name: string) => folder !== undefined && host.env[name]?.startsWith(`${folder}/`)
+  const names = [...Object.keys(secrets.variables), ...Object.keys(secrets.files), ...inUnit]
+  const plain = names.map((name) => (name in secrets.files || isCredential(name) ? name.replace(/_FILE$/, '') : name))
+  const found: Record<string, string> = {}
+  for (const name of plain) {
+    const value = lookUp(name)
+    if (value !== undefined) found[name] = value
+  }
+  return found
+}

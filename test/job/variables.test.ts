@@ -4,7 +4,7 @@ import { chmodSync, chownSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test, { type TestContext } from 'node:test'
 import { NixacmeError } from '../../src/errors.ts'
-import { type Secrets, secretReader, variablesOf } from '../../src/job/variables.ts'
+import { credentialsOf, type Secrets, secretReader, variablesOf } from '../../src/job/variables.ts'
 import { fakeHost } from '../support/fake-host.ts'
 import { needs } from '../support/needs.ts'
 import { run, temporaryDir } from '../support/process.ts'
@@ -155,4 +155,31 @@ test('an encrypted credential that cannot be decrypted: the command that tries i
   const failing = await secretReader(fakeHost({ env: { PATH: `${dir}:${process.env['PATH']}` } }))(encrypted)
   assert.match(faultOf(failing), /^78 .* cannot be decrypted: systemd-creds ended with status 3$/)
   assert.ok('fault' in failing && failing.fault.hints[0] === `try it: systemd-creds decrypt --name=X '${path}' -`)
+})
+
+test('for programs: what the files set, and in a unit what systemd made of them, without its own', (t) => {
+  const dir = temporaryDir(t)
+  writeFileSync(join(dir, 'TOKEN_FILE'), 'from file\n')
+  const secrets = { variables: { A: '1', LOG_FILE: '/nowhere/log' }, files: { KEY_FILE: 'content\n' } }
+  const byHand = { env: { PATH: '/bin', B: '2' } }
+  assert.deepEqual(credentialsOf(secrets, byHand), { A: '1', LOG_FILE: '/nowhere/log', KEY: 'content' })
+  const unit = {
+    env: {
+      PATH: '/bin',
+      STATE_DIRECTORY: '/var/lib/acme',
+      CREDENTIALS_DIRECTORY: dir,
+      INVOCATION_ID: 'x',
+      NODE_OPTIONS: '--jitless',
+      B: '2',
+      LOG_FILE: '/nowhere/log',
+      TOKEN_FILE: join(dir, 'TOKEN_FILE'),
+    },
+  }
+  assert.deepEqual(credentialsOf({ variables: {}, files: {} }, unit), {
+    B: '2',
+    LOG_FILE: '/nowhere/log',
+    TOKEN: 'from file',
+  })
+  const fault = { kind: 'permission', message: 'cannot read it', hints: [] } as const
+  assert.throws(() => credentialsOf({ fault }, byHand), /cannot read it/)
 })

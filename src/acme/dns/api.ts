@@ -20,6 +20,8 @@ export interface ApiRequest {
   readonly text?: string
   /** Statuses from 400 on that are answers, too. */
   readonly expected?: readonly number[]
+  /** Plain http is fine: the operator has written the URL, and was warned (endpoint.ts). */
+  readonly mayBePlain?: boolean
 }
 
 export interface ApiAnswer {
@@ -91,7 +93,7 @@ export class Api {
    */
   async send(request: ApiRequest): Promise<ApiAnswer> {
     const { signal, now } = this.#options
-    const url = this.#checked(request.url)
+    const url = this.#checked(request)
     for (let repetition = 1; ; repetition++) {
       let wait = jittered(firstPause * 2 ** (repetition - 1))
       try {
@@ -121,9 +123,9 @@ export class Api {
     return new NixacmeError('refused', this.#redacted(`${title} refused ${what}`), { hints })
   }
 
-  #checked(text: string): URL {
+  #checked({ url: text, mayBePlain = false }: ApiRequest): URL {
     const url = URL.canParse(text) ? new URL(text) : undefined
-    const isFine = url?.protocol === 'https:' || (url?.protocol === 'http:' && isLoopback(url.hostname))
+    const isFine = url?.protocol === 'https:' || (url?.protocol === 'http:' && (mayBePlain || isLoopback(url.hostname)))
     if (url && isFine) return url
     const found = this.#redacted(text).slice(0, 200)
     throw new NixacmeError('config', `'${found}' is no URL that credentials may be sent to`, {
@@ -224,11 +226,16 @@ export class Api {
   }
 
   #redacted(text: string): string {
-    const secrets = [...this.#options.secrets(), ...this.#derived].filter((secret) => secret.length >= 4)
-    return [...secrets, ...secrets.map(encodeURIComponent)]
-      .sort((a, b) => b.length - a.length)
-      .reduce((clean, secret) => clean.replaceAll(secret, '…'), text)
+    return withoutSecrets(text, [...this.#options.secrets(), ...this.#derived])
   }
+}
+
+/** A text that may be told: these are left out of it, as they are and as they stand in a URL. */
+export function withoutSecrets(text: string, all: readonly string[]): string {
+  const secrets = all.filter((secret) => secret.length >= 4)
+  return [...secrets, ...secrets.map(encodeURIComponent)]
+    .sort((a, b) => b.length - a.length)
+    .reduce((clean, secret) => clean.replaceAll(secret, '…'), text)
 }
 
 /** What a second time does no harm: reading, and what names the whole outcome. */

@@ -3,6 +3,7 @@
 import { NixacmeError } from '../../errors.ts'
 import type { Log } from '../../log.ts'
 import type { Api } from './api.ts'
+import type { RunHook } from './hook.ts'
 
 /** One TXT record, as a CA wants to find it. */
 export interface TxtRecord {
@@ -10,6 +11,13 @@ export interface TxtRecord {
   readonly name: string
   /** As it is looked up: without quotes. */
   readonly value: string
+  /** What it answers; for providers that hand that on. Absent in a trial without a CA. */
+  readonly challenge?: {
+    /** The name that is proven, without the asterisk of a wildcard. */
+    readonly domain: string
+    readonly token: string
+    readonly keyAuthorization: string
+  }
 }
 
 /**
@@ -29,6 +37,8 @@ export interface Variable {
   readonly name: string
   /** A few words: what it is. */
   readonly about: string
+  /** No secret: it may be told in messages. */
+  readonly isPublic?: boolean
   /** Needed in any case; else the description of the provider says when. */
   readonly required?: boolean
   /** Other names of the same, the older ones of lego. */
@@ -50,6 +60,12 @@ export interface ProviderTools {
   readonly variable: (name: string) => string | undefined
   /** HTTPS requests. */
   readonly api: Api
+  /** Other programs. */
+  readonly runHook: RunHook
+  /** All variables that the certificate's files with credentials set: for programs that look for theirs themselves. */
+  readonly credentials: () => Readonly<Record<string, string>>
+  /** Somebody reads along, at a terminal. */
+  readonly isAttended: boolean
   /** Seconds that resolvers may keep the record. */
   readonly ttl: number
   /** The zone that holds a name, as the DNS tells it. Throws `unavailable` (69). */
@@ -116,3 +132,13 @@ export function candidateZones(name: string): string[] {
   const labels = name.split('.')
   return labels.slice(0, -1).map((_, i) => labels.slice(i).join('.'))
 }
+
+/** What the record answers. Throws `config` (78) where nobody knows: in a trial, and after a kill of an older version. */
+export function challengeOf({ name, challenge }: TxtRecord): NonNullable<TxtRecord['challenge']> {
+  if (challenge) return challenge
+  throw new NixacmeError('config', `'${name}': the mode 'RAW' needs the CA's token, which a trial does not have`)
+}
+
+/** The name that is proven: of the challenge, else of the record, where no CNAME leads away from it. */
+export const domainOf = ({ name, challenge }: TxtRecord): string =>
+  challenge?.domain ?? name.replace(/^_acme-challenge\./, '')

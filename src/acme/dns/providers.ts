@@ -3,18 +3,38 @@ import { NixacmeError } from '../../errors.ts'
 import type { Log } from '../../log.ts'
 import type { Transport } from '../transport.ts'
 import { Api } from './api.ts'
+import type { Bridge } from './bridges/bridge.ts'
+import { certbot } from './bridges/certbot.ts'
+import { dehydrated } from './bridges/dehydrated.ts'
+import { hookRunner } from './hook.ts'
 import { type DnsProvider, missing, type ProviderDefinition, type Times } from './provider.ts'
 import { desec } from './providers/desec.ts'
+import { exec } from './providers/exec.ts'
+import { httpreq } from './providers/httpreq.ts'
+import { manual } from './providers/manual.ts'
 
 /** In byte order of their names. */
-export const providers: readonly ProviderDefinition[] = [desec]
+export const providers: readonly ProviderDefinition[] = [desec, exec, httpreq, manual]
 
-export const providerNamed = (name: string): ProviderDefinition | undefined =>
-  providers.find((provider) => provider.name === name)
+/** What speaks to providers through the scripts and hooks of other clients: `<prefix>:<rest>`. */
+export const bridges: readonly Bridge[] = [certbot, dehydrated]
+
+/** Undefined for a name that nobody has. Throws `config` (78) for a bridge's name that makes no sense. */
+export function providerNamed(name: string): ProviderDefinition | undefined {
+  const [, prefix, rest = ''] = /^([a-z]+):(.*)$/s.exec(name) ?? []
+  if (prefix !== undefined) return bridges.find((bridge) => bridge.prefix === prefix)?.make(name, rest)
+  return providers.find((provider) => provider.name === name)
+}
 
 export interface OpenOptions {
   readonly variable: (name: string) => string | undefined
   readonly zoneOf: (name: string) => Promise<string>
+  /** Of nixacme itself: programs get its PATH and LANG. */
+  readonly env?: Readonly<Record<string, string | undefined>>
+  /** All variables that the certificate's files with credentials set. */
+  readonly credentials?: () => Readonly<Record<string, string>>
+  /** Somebody reads along, at a terminal. */
+  readonly isAttended?: boolean
   readonly transport: Transport
   readonly userAgent: string
   now(): Date
@@ -29,20 +49,46 @@ export interface OpenProvider {
 
 /** Reads its variables and makes it ready; nothing is sent. Throws `config` (78) for what is missing or makes no sense. */
 export function openProvider(definition: ProviderDefinition, options: OpenOptions): OpenProvider {
-  const { transport, userAgent, now, log, signal, zoneOf } = options
+  const {
+    transport,
+    userAgent,
+    now,
+    log,
+    signal,
+    zoneOf,
+    env = {},
+    credentials = noCredentials,
+    isAttended = false,
+  } = options
   const read = new Set<string>()
+  const isPublic = publicNames(definition)
   const variable = (name: string) => {
     const value = options.variable(name)
-    if (value !== undefined) read.add(value)
+    if (value !== undefined && !isPublic(name)) read.add(value)
     return value
   }
   for (const { name, aliases = [], required } of definition.variables)
     if (required && [name, ...aliases].every((alias) => !variable(alias))) throw missing([name, ...aliases])
   const { title } = definition
-  const api = new Api({ title, transport, userAgent, now, signal, secrets: () => [...read] })
+  const secrets = () => [...read]
+  const api = new Api({ title, transport, userAgent, now, signal, secrets })
+  const told = () => Object.entries(credentials()).flatMap(([name, value]) => (isPublic(name) ? [] : [value]))
+  const runHook = hookRunner({ env, log, signal, secrets: () => [...read, ...told()] })
   const times = timesOf(definition, options.variable)
-  const tools = { variable, api, ttl: times.ttl, zoneOf, now, log, signal }
+  const tools = { variable, api, runHook, credentials, isAttended, ttl: times.ttl, zoneOf, now, log, signal }
   return { provider: definition.open(tools), times }
+}
+
+const noCredentials = (): Readonly<Record<string, string>> => ({})
+
+/** The names of variables whose values may be told. */
+const publicNames = ({ prefix, variables }: ProviderDefinition) => {
+  const names = variables.filter(({ isPublic }) => isPublic).flatMap(({ name, aliases = [] }) => [name, ...aliases])
+  const all = new Set([
+    ...names,
+    ...['TTL', 'PROPAGATION_TIMEOUT', 'POLLING_INTERVAL'].map((time) => `${prefix}_${time}`),
+  ])
+  return (name: string): boolean => all.has(name)
 }
 
 /** What the variables make of the times. Throws `config` (78) for what is no number of seconds. */
