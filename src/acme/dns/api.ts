@@ -22,6 +22,10 @@ export interface ApiRequest {
   readonly expected?: readonly number[]
   /** Plain http is fine: the operator has written the URL, and was warned (endpoint.ts). */
   readonly mayBePlain?: boolean
+  /** A second time does no harm, though the method says otherwise: an interface that reads by POST. */
+  readonly repeatable?: boolean
+  /** Is this answer 'too often', where a provider says so by other means than status 429? Then it is asked again. */
+  readonly tooOften?: (answer: ApiAnswer) => boolean
 }
 
 export interface ApiAnswer {
@@ -99,7 +103,8 @@ export class Api {
       try {
         const answer = await this.#once(url, request)
         const asked = retryAfterSeconds(answer.headers['retry-after'], now()) ?? 0
-        const mayPass = answer.status === 429 || (answer.status >= 500 && isRepeatable(request))
+        const isTooOften = answer.status === 429 || request.tooOften?.(answer)
+        const mayPass = isTooOften || (answer.status >= 500 && isRepeatable(request))
         if (!mayPass || repetition > mostRepetitions || asked > longestWait) return this.#judged(request, answer)
         wait = Math.max(wait, asked)
       } catch (e) {
@@ -239,7 +244,8 @@ export function withoutSecrets(text: string, all: readonly string[]): string {
 }
 
 /** What a second time does no harm: reading, and what names the whole outcome. */
-const isRepeatable = ({ method }: ApiRequest): boolean => method !== 'POST' && method !== 'PATCH'
+const isRepeatable = ({ method, repeatable = method !== 'POST' && method !== 'PATCH' }: ApiRequest): boolean =>
+  repeatable
 
 function bodyOf({ json, form, text }: Omit<ApiRequest, 'method' | 'headers'>): { body?: string; type?: string } {
   if (json !== undefined) return { body: JSON.stringify(json), type: 'application/json' }

@@ -39,7 +39,7 @@ export interface Variable {
   readonly about: string
   /** No secret: it may be told in messages. */
   readonly isPublic?: boolean
-  /** Needed in any case; else the description of the provider says when. */
+  /** Needed in any case; else the notes say when. */
   readonly required?: boolean
   /** Other names of the same, the older ones of lego. */
   readonly aliases?: readonly string[]
@@ -86,6 +86,8 @@ export interface ProviderDefinition {
   readonly prefix: string
   readonly times: Times
   readonly variables: readonly Variable[]
+  /** What else the manual says of it, sentences: which variables go together, what the provider cannot do. */
+  readonly notes?: readonly string[]
   /** How it was proven, a sentence for the manual: what was run, and what was not. */
   readonly verified: string
   /** Its changes to a zone cannot be made side by side. */

@@ -12,9 +12,10 @@ import { desec } from './providers/desec.ts'
 import { exec } from './providers/exec.ts'
 import { httpreq } from './providers/httpreq.ts'
 import { manual } from './providers/manual.ts'
+import { route53 } from './providers/route53.ts'
 
 /** In byte order of their names. */
-export const providers: readonly ProviderDefinition[] = [desec, exec, httpreq, manual]
+export const providers: readonly ProviderDefinition[] = [desec, exec, httpreq, manual, route53]
 
 /** What speaks to providers through the scripts and hooks of other clients: `<prefix>:<rest>`. */
 export const bridges: readonly Bridge[] = [certbot, dehydrated]

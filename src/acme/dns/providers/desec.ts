@@ -21,6 +21,7 @@ export const desec: ProviderDefinition = {
   prefix: 'DESEC',
   times: { ttl: leastTtl, propagationTimeout: 120, pollingInterval: 4 },
   variables: [{ name: 'DESEC_TOKEN', about: 'token of an account', required: true }],
+  notes: ['deSEC takes no TTL below 3600; a lower one becomes that.'],
   verified: 'against a fake of its documented interface; not at deSEC itself',
   oneByOne: true,
   open(tools) {

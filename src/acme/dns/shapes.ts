@@ -1,0 +1,113 @@
+// The shapes that interfaces of DNS providers come in: lists of zones in pages, records of their own, and whole sets of
+// values at a name. What must hold for all of them is here once: others' values stay, twice is as good as once.
+import type { NixacmeError } from '../../errors.ts'
+import type { Api } from './api.ts'
+import { candidateZones, type DnsProvider, type TxtRecord } from './provider.ts'
+
+/** Pages that are read of one list. */
+const mostPages = 1000
+
+export interface Page<Item> {
+  readonly items: readonly Item[]
+  /** There is a further one. */
+  readonly more: boolean
+}
+
+/** All items of a list that comes in pages, numbered from 1. Throws `unavailable` (69) for one that does not end. */
+export async function allPages<Item>(api: Api, page: (number: number) => Promise<Page<Item>>): Promise<Item[]> {
+  const all: Item[] = []
+  for (let number = 1; number <= mostPages; number++) {
+    const { items, more } = await page(number)
+    all.push(...items)
+    if (!more) return all
+  }
+  throw api.nonsense(`a list of more than ${mostPages} pages`)
+}
+
+/** `refused` (76): there is no zone to put the record into. */
+export const noZone = (api: Api, name: string): NixacmeError =>
+  api.refusal(`'${name}': the account holds no zone for it`, [
+    'check that the credentials are of the account with the zone, and that they may see it',
+  ])
+
+/**
+ * Finds the zone of a name in the account's list of zones, the longest that fits. The list is read once, and again when that
+ * failed. `list` gives names in lower case, without a dot at the end.
+ */
+export function zoneFinder<Zone extends { readonly name: string }>(
+  api: Api,
+  list: () => Promise<readonly Zone[]>,
+): (name: string) => Promise<Zone> {
+  let zones: Promise<readonly Zone[]> | undefined
+  return async (name) => {
+    zones ??= list().catch((e) => {
+      zones = undefined
+      throw e
+    })
+    const all = await zones
+    for (const candidate of candidateZones(name)) {
+      const zone = all.find((one) => one.name === candidate)
+      if (zone) return zone
+    }
+    throw noZone(api, name)
+  }
+}
+
+export interface RecordAccess<Zone> {
+  zoneOf(name: string): Promise<Zone>
+  /** All TXT records at the name, values without quotes. */
+  find(zone: Zone, name: string): Promise<readonly { readonly id: string; readonly value: string }[]>
+  add(zone: Zone, record: TxtRecord): Promise<void>
+  /** One that is not there any more is no fault. */
+  remove(zone: Zone, id: string, record: TxtRecord): Promise<void>
+}
+
+/** A provider whose interface gives each record an identifier. */
+export function overRecords<Zone>({ zoneOf, find, add, remove }: RecordAccess<Zone>): DnsProvider {
+  return {
+    async present(record) {
+      const zone = await zoneOf(record.name)
+      const found = await find(zone, record.name)
+      if (!found.some(({ value }) => value === record.value)) await add(zone, record)
+    },
+    async cleanUp(record) {
+      const zone = await zoneOf(record.name)
+      const found = await find(zone, record.name)
+      for (const { id, value } of found) if (value === record.value) await remove(zone, id, record)
+    },
+  }
+}
+
+export interface TxtSet {
+  /** Each as the provider writes it, so that what is not ours goes back as it came. */
+  readonly values: readonly string[]
+  /** Seconds; undefined where there is no set yet. */
+  readonly ttl: number | undefined
+}
+
+export interface SetAccess<Zone> {
+  zoneOf(name: string): Promise<Zone>
+  read(zone: Zone, name: string): Promise<TxtSet>
+  /** No values: the set is removed. */
+  write(zone: Zone, name: string, values: readonly string[], before: TxtSet): Promise<void>
+  /** A value as the provider writes it. */
+  written(value: string): string
+  /** And as it is looked up. */
+  plain(written: string): string
+}
+
+/** A provider whose interface reads and writes all values of a name together. */
+export function overSets<Zone>({ zoneOf, read, write, written, plain }: SetAccess<Zone>): DnsProvider {
+  const change = async (name: string, make: (values: readonly string[]) => readonly string[]) => {
+    const zone = await zoneOf(name)
+    const before = await read(zone, name)
+    const after = make(before.values)
+    if (after.length !== before.values.length) await write(zone, name, after, before)
+  }
+  const isOf = (value: string) => (one: string) => plain(one) === value
+  return {
+    present: ({ name, value }) =>
+      change(name, (values) => (values.some(isOf(value)) ? values : [...values, written(value)])),
+    cleanUp: ({ name, value }) => change(name, (values) => values.filter((one) => !isOf(value)(one))),
+  }
+}
