@@ -1,7 +1,7 @@
 // Showing control over the names of an order (RFC 8555 §7.5): every challenge is presented before the first is answered,
 // the CA then looks at all of them together, and whatever happens nothing stays behind.
 import { NixacmeError } from '../errors.ts'
-import type { Solver } from './challenges/solver.ts'
+import type { Solvers } from './challenges/solvers.ts'
 import type { AcmeClient } from './client.ts'
 import { pause } from './pace.ts'
 import { endsOrder } from './pending-order.ts'
@@ -17,15 +17,15 @@ const roundsForReasons = 3
 /** The authorizations of one order and where each stands. */
 export interface Authorizations {
   readonly client: AcmeClient
-  readonly solver: Solver
+  readonly solvers: Solvers
   readonly diary: Pick<Diary, 'answering'>
   /** Of the order, in its order. */
   readonly names: readonly string[]
   readonly states: Map<string, Authorization>
   /** URLs of those whose challenge was answered: the CA decides them by itself. */
   readonly answered: Set<string>
-  /** Told the tokens of the challenges that are about to be presented. */
-  presenting(tokens: readonly string[]): void
+  /** Told that challenges are about to be presented. */
+  presenting(): void
 }
 
 /** Waits for all of them even when one fails, so that no request is under way when the clean-up begins. */
@@ -42,15 +42,20 @@ const fetchState = async ({ client, states }: Authorizations, url: string): Prom
 
 /** Fetches the authorizations, presents the challenge of each pending one, and answers them all. Throws as `post`. */
 export async function answerChallenges(authorizations: Authorizations, urls: readonly string[]): Promise<void> {
-  const { client, solver, diary } = authorizations
+  const { client, solvers, diary } = authorizations
   await all(urls.map((url) => fetchState(authorizations, url)))
   // One that is valid from an earlier order needs no challenge.
   const open = [...authorizations.states]
     .filter(([, { status }]) => status !== 'valid')
-    .map(([authorization, state]) => ({ authorization, name: state.name, challenge: challengeOf(state, solver) }))
-  if (open.length > 0) authorizations.presenting(open.map(({ challenge: { token } }) => token))
-  for (const { name, challenge } of open)
-    solver.present({ name, token: challenge.token, keyAuthorization: client.keyAuthorization(challenge.token) })
+    .map(([authorization, { name, isWildcard, ...state }]) => {
+      const challenge = challengeOf({ name, isWildcard, ...state }, solvers)
+      return { authorization, name, isWildcard, challenge }
+    })
+  if (open.length > 0) authorizations.presenting()
+  const presentations = open.map(({ name, isWildcard, challenge: { token } }) => {
+    return { name, isWildcard, token, keyAuthorization: client.keyAuthorization(token) }
+  })
+  await solvers.present(presentations)
   if (open.length > 0) diary.answering(open.map(({ name }) => name))
   await all(
     open.map(async ({ authorization, name, challenge: { url, status } }) => {
@@ -72,28 +77,34 @@ export async function answerChallenges(authorizations: Authorizations, urls: rea
  */
 async function isUnderWay(authorizations: Authorizations, url: string, e: unknown): Promise<boolean> {
   if (!(e instanceof AcmeProblem) || e.kind !== 'refused') return false
-  const { status, challenges } = await fetchState(authorizations, url)
-  return status !== 'pending' || challengeOfType(challenges, authorizations.solver)?.status === 'processing'
+  const state = await fetchState(authorizations, url)
+  return state.status !== 'pending' || ourChallenge(state, authorizations.solvers)?.status === 'processing'
 }
 
-const challengeOfType = (challenges: readonly ChallengeObject[], { type }: Solver): ChallengeObject | undefined =>
-  challenges.find((challenge) => challenge.type === type)
+const ourChallenge = (
+  { name, isWildcard, challenges }: Authorization,
+  solvers: Solvers,
+): ChallengeObject | undefined => {
+  const type = solvers.typeFor(name, isWildcard)
+  return challenges.find((challenge) => challenge.type === type)
+}
 
-function challengeOf({ name, status, challenges }: Authorization, solver: Solver): ChallengeObject & { token: string } {
+function challengeOf(state: Authorization, solvers: Solvers): ChallengeObject & { token: string } {
+  const { name, isWildcard, status, challenges } = state
   if (status !== 'pending')
     throw new NixacmeError('refused', `the CA holds the authorization for '${name}' as '${status}'`)
-  const challenge = challengeOfType(challenges, solver)
+  const challenge = ourChallenge(state, solvers)
   if (challenge?.token !== undefined) return { ...challenge, token: challenge.token }
   const offered = challenges.map((c) => c.type.slice(0, 40)).join(', ')
   throw new NixacmeError(
     'refused',
-    `the CA offers no ${solver.type} challenge for '${name}', only: ${offered || 'none'}`,
+    `the CA offers no ${solvers.typeFor(name, isWildcard)} challenge for '${name}', only: ${offered || 'none'}`,
   )
 }
 
 /** Why the order became invalid: the typed problems of all names that failed, in one AcmeProblem with a hint line each. */
 export async function validationFailure(authorizations: Authorizations): Promise<AcmeProblem | undefined> {
-  const { client, states, solver, names } = authorizations
+  const { client, states, solvers, names } = authorizations
   for (let round = 0; ; round++) {
     const open = [...states].filter(([, { status }]) => status === 'pending').map(([url]) => url)
     await all(open.map((url) => fetchState(authorizations, url)))
@@ -114,11 +125,12 @@ export async function validationFailure(authorizations: Authorizations): Promise
     name: undefined,
     subproblems,
   }
-  const quoted = subproblems.map(({ name }) => `'${name}'`).slice(0, 10)
+  const unproven = subproblems.flatMap(({ name }) => name ?? [])
+  const quoted = unproven.map((name) => `'${name}'`).slice(0, 10)
   return new AcmeProblem(problem, {
     refused: `the proof of control over ${quoted.join(', ')}`,
-    hints: [solver.hint],
-    unproven: subproblems.flatMap(({ name }) => name ?? []),
+    hints: solvers.hintsFor(unproven),
+    unproven,
   })
 }
 
@@ -134,8 +146,8 @@ function problemFor({ name, status, challenges }: Authorization): Problem {
  * finds valid serves the next order; besides, Pebble 2.10 locks up when one is deactivated while it validates. Never
  * throws, and takes a few seconds at most.
  */
-export async function leave({ client, solver, states, answered }: Authorizations, failure: unknown): Promise<void> {
-  solver.cleanUp()
+export async function leave({ client, solvers, states, answered }: Authorizations, failure: unknown): Promise<void> {
+  await solvers.cleanUp()
   if (failure === undefined || !endsOrder(failure)) return
   const last = client.under(AbortSignal.timeout(1000 * farewell))
   const open = [...states].filter(([url, { status }]) => status === 'pending' && !answered.has(url)).map(([url]) => url)

@@ -7,8 +7,8 @@ import { chooseProfile, profileWords } from '../job/profile.ts'
 import { openAccount, reopenAccount } from './account.ts'
 import { readAccount } from './account-files.ts'
 import { preferredChain } from './chains.ts'
-import type { Solver } from './challenges/solver.ts'
-import { webrootSolver } from './challenges/webroot.ts'
+import { openSolvers } from './challenges/open.ts'
+import type { Solvers } from './challenges/solvers.ts'
 import { AcmeClient } from './client.ts'
 import { type PreparedKey, prepareKey, refuseAccountKey } from './key-source.ts'
 import { obtainCertificate } from './obtain.ts'
@@ -55,25 +55,22 @@ export async function issue(req: IssueRequest): Promise<Issued | undefined> {
     transport = openTransport(req)
     const { directoryUrl, plainHttp, userAgent } = req
     const client = AcmeClient.open({ directoryUrl, plainHttp, transport, userAgent, now: () => req.now(), signal })
-    const solver = solverFor(req)
-    solver.prepare()
+    const solvers = openSolvers(req)
+    await solvers.prepare()
     const key = await prepareKey(req)
     if (key.keyPem !== undefined) req.refuseKey(key.keyPem)
     if (req.dryRun) return await rehearse(client, req)
     try {
-      return await withRenewal(client, await perform(client, solver, key, req))
+      return await withRenewal(client, await perform(client, solvers, key, req))
     } finally {
       // What an earlier run left, too, whose order needs no challenge any more.
-      solver.cleanUp()
+      await solvers.cleanUp()
     }
   } finally {
     end()
     transport?.close()
   }
 }
-
-const solverFor = ({ challenge: { webroot }, groupGid, groupName, now, log }: IssueRequest): Solver =>
-  webrootSolver({ webroot, groupGid, groupName, now, log })
 
 /** The profile to order. Throws `refused` (76) where the CA offers none that will do. */
 function profileFor({ profiles: offered }: Directory, req: IssueRequest): string | undefined {
@@ -99,7 +96,7 @@ async function rehearse(client: AcmeClient, req: IssueRequest): Promise<undefine
   )
 }
 
-async function perform(client: AcmeClient, solver: Solver, key: PreparedKey, req: IssueRequest): Promise<Issued> {
+async function perform(client: AcmeClient, solvers: Solvers, key: PreparedKey, req: IssueRequest): Promise<Issued> {
   const { names, log, diary, replaces, order: file } = req
   // A damaged key is told before the CA is asked for anything.
   readAccount(req.account, req.plainHttp)
@@ -123,7 +120,7 @@ async function perform(client: AcmeClient, solver: Solver, key: PreparedKey, req
     keySource,
     present,
     refuseKey,
-    solver,
+    solvers,
     makeRequest,
     diary,
     accept,

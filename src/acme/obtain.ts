@@ -4,14 +4,14 @@ import type { AcmeClient } from './client.ts'
 import { newOrder } from './new-order.ts'
 import { OrderInProgress, orderOf } from './order.ts'
 import { endsOrder, OrderRecord } from './pending-order.ts'
-import { fetchIssued, giveUp, type Obtained, takeUp, type Wanted } from './resume.ts'
+import { fetchIssued, forgetOrder, type Obtained, takeUp, type Wanted } from './resume.ts'
 
 /** Throws AcmeProblem when the CA refuses, else as `AcmeClient.post`, the solver, `accept` and `OrderRecord.write` do. */
 export async function obtainCertificate(client: AcmeClient, wanted: Wanted): Promise<Obtained> {
   try {
     return (await takeUp(client, wanted)) ?? (await order(client, wanted))
   } catch (e) {
-    if (endsOrder(e)) giveUp(wanted)
+    if (endsOrder(e)) forgetOrder(wanted.file, wanted.log)
     throw e
   }
 }
@@ -23,7 +23,7 @@ async function order(client: AcmeClient, wanted: Wanted): Promise<Obtained> {
   const { order: body, url: orderUrl } = await newOrder(client, wanted, { about: orderOf(names), ...wanted })
   const { expires } = body
   const placedAt = wanted.now()
-  const record = new OrderRecord(file, { ...identity, orderUrl, placedAt, expires, tokens: [], keyPem: undefined })
+  const record = new OrderRecord(file, { ...identity, orderUrl, placedAt, expires, keyPem: undefined })
   record.write()
   const inProgress = new OrderInProgress(client, record, wanted)
   return fetchIssued(inProgress, await inProgress.complete({ body, retryAfter: undefined }), wanted)

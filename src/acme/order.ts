@@ -4,7 +4,7 @@ import { NixacmeError } from '../errors.ts'
 import type { Log } from '../log.ts'
 import { nonsense } from './answer.ts'
 import { type Authorizations, answerChallenges, leave, validationFailure } from './authorize.ts'
-import type { Solver } from './challenges/solver.ts'
+import type { Solvers } from './challenges/solvers.ts'
 import type { AcmeClient, Download, Reply } from './client.ts'
 import type { OrderTerms } from './new-order.ts'
 import { clampPoll, pause } from './pace.ts'
@@ -23,7 +23,7 @@ const mostDownloads = 6
 const tellingWait = 10
 
 export interface OrderRequest extends OrderTerms {
-  readonly solver: Solver
+  readonly solvers: Solvers
   readonly diary: Pick<Diary, 'ordering' | 'answering'>
   /**
    * A certificate request and its key: `keyPem` where an earlier run stored one, else as the config says. Made when the
@@ -90,15 +90,17 @@ export class OrderInProgress {
 
   /** From pending to ready; and the certificate request that was made meanwhile. */
   async #authorize({ authorizations: urls }: Order): Promise<{ order: Order; request: Promise<KeyAndRequest> }> {
-    const { solver, diary, names, log } = this.#req
+    const { solvers, diary, names, log } = this.#req
     const authorizations: Authorizations = {
       client: this.#client,
-      solver,
+      solvers,
       diary,
       names,
       states: new Map(),
       answered: new Set(),
-      presenting: (tokens) => this.#presenting(tokens),
+      presenting: () => {
+        this.#hasPresented = true
+      },
     }
     let failure: unknown
     try {
@@ -114,14 +116,6 @@ export class OrderInProgress {
     } finally {
       await leave(authorizations, failure)
     }
-  }
-
-  /** Written down before the first of them is shown: a run that is killed cannot take them away. */
-  #presenting(tokens: readonly string[]): void {
-    this.#hasPresented = true
-    const { order } = this.#record
-    if (tokens.some((token) => !order.tokens.includes(token)))
-      this.#record.write({ tokens: [...new Set([...order.tokens, ...tokens])] })
   }
 
   /** Awaited when the order is ready; one that fails before must not end the process as an unhandled rejection. */

@@ -37,15 +37,13 @@ export interface PendingOrder extends OrderIdentity {
   readonly placedAt: Date
   /** When the CA gives it up (RFC 8555 §7.1.3), where it says so. */
   readonly expires: Date | undefined
-  /** Of challenges that were presented: what a killed run has left in the webroot. */
-  readonly tokens: readonly string[]
   /** PEM; undefined until it is made, and where the operator has it. */
   readonly keyPem: string | undefined
 }
 
 const version = 1
 const keySources = ['new', 'keep', 'request'] as const satisfies readonly KeySource['kind'][]
-/** Bytes. A hundred of the longest names with their tokens and the largest key take half of it. */
+/** Bytes. A hundred of the longest names and the largest key take a third of it. */
 const largest = 128 * 1024
 const mode = 0o600
 
@@ -97,7 +95,6 @@ function parse(value: unknown, plainHttp: boolean): PendingOrder {
     keySource: source(text(fields, 'keySource')),
     placedAt: instant(fields, 'placedAt'),
     expires: fields['expires'] === undefined ? undefined : instant(fields, 'expires'),
-    tokens: texts(fields, 'tokens'),
     keyPem: key(optionalText(fields, 'key')),
   }
 }

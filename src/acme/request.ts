@@ -1,8 +1,9 @@
 // What the network half is asked for, and what it is lent to do it with.
-import type { Challenge, KeyType, OwnRequest, ProfilePolicy } from '../config/config.ts'
+import type { ChallengeGroup, KeyType, OwnRequest, ProfilePolicy } from '../config/config.ts'
 import type { Host } from '../host.ts'
 import type { Log } from '../log.ts'
 import type { AccountFiles } from './account-files.ts'
+import type { LedgerFile } from './challenges/ledger.ts'
 import type { OrderFile } from './pending-order.ts'
 import type { Directory } from './types.ts'
 
@@ -38,7 +39,8 @@ export interface IssueRequest {
   readonly email: string | null
   /** Of the certificate's key, and of the account's where it must be made. */
   readonly keyType: KeyType
-  readonly challenge: Challenge
+  /** How each name is proven: together they hold every one. */
+  readonly challenges: readonly ChallengeGroup[]
   /** Profiles that will do, best first; []: whatever the CA gives. */
   readonly profiles: readonly string[]
   readonly profilePolicy: ProfilePolicy
@@ -51,6 +53,8 @@ export interface IssueRequest {
   refuseKey(keyPem: string): void
   /** The certificate that this one takes the place of, by its identifier of RFC 9773 §4.1. */
   readonly replaces: string | undefined
+  /** Where it is written down what was put where for challenges. */
+  readonly ledger: LedgerFile
   /** Where the order under way is kept. */
   readonly order: OrderFile
   /** What is stored now: an order that brought this is done. */

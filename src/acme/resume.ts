@@ -58,15 +58,15 @@ export async function takeUp(client: AcmeClient, wanted: Wanted): Promise<Obtain
   if (!left) return undefined
   try {
     if ('flaw' in left) throw new Outdated(`'${wanted.file.path}' cannot be used: ${left.flaw}`)
-    wanted.solver.inherit(left.tokens)
     refuseOther(left, wanted)
     refuseOld(left, wanted)
     return await goOn(client, left, wanted)
   } catch (e) {
-    if (e instanceof Nonsense && 'placedAt' in left && ageOf(left, wanted) > longestNonsense) giveUp(wanted)
+    if (e instanceof Nonsense && 'placedAt' in left && ageOf(left, wanted) > longestNonsense)
+      forgetOrder(wanted.file, wanted.log)
     if (!(e instanceof Outdated)) throw e
     wanted.log.info(`${e.message}, ordering anew`)
-    giveUp(wanted)
+    forgetOrder(wanted.file, wanted.log)
     return undefined
   }
 }
@@ -160,13 +160,6 @@ async function unlessRefused<T>(left: PendingOrder, work: Promise<T>): Promise<T
   } catch (e) {
     throw isRefusal(e) ? outdatedBy(left, e) : e
   }
-}
-
-/** Forgets the order, and what was presented for it. Never throws: an order that is kept in vain is found out later. */
-export function giveUp({ solver, file, log }: Pick<Wanted, 'solver' | 'file' | 'log'>): void {
-  // In this order: the file knows what is in the webroot.
-  solver.cleanUp()
-  forgetOrder(file, log)
 }
 
 /** Removes the file of an order that is done with; a failure is a warning. */

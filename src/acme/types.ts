@@ -48,6 +48,8 @@ export interface Authorization {
   readonly status: (typeof authorizationStatuses)[number]
   /** The name; a wildcard's without its `*.`. */
   readonly name: string
+  /** Of a wildcard, as far as the CA says so. */
+  readonly isWildcard: boolean
   readonly challenges: readonly ChallengeObject[]
 }
 
@@ -179,6 +181,7 @@ export function readAuthorization(value: unknown, plainHttp = false): Authorizat
   return {
     status: oneOf(fields, 'status', authorizationStatuses),
     name: readName(fields['identifier']),
+    isWildcard: fields['wildcard'] === true,
     challenges: list(fields, 'challenges').map((v) => readChallenge(v, plainHttp)),
   }
 }

@@ -3,6 +3,7 @@
 // certificate are acme's. Units get the same from systemd-tmpfiles and StateDirectory=.
 import * as fs from 'node:fs'
 import { join, relative } from 'node:path'
+import { webrootsOf } from '../config/config.ts'
 import { hasCode, NixacmeError, writeError } from '../errors.ts'
 import { ensureDir, lstatIfThere, under } from '../fs.ts'
 import { type Job, pathsOf } from '../job/job.ts'
@@ -101,7 +102,7 @@ function leavesOf(roots: Roots, { kind, jobs, user, gids }: Needs): Leaf[] {
     const paths = pathsOf(roots, job)
     const leaf = (parent: string, path: string): Leaf => ({ parent, name: relative(parent, path), gid, mode: 0o750 })
     const folders = [leaf(roots.state, paths.out), leaf(paths.lego, paths.legoCert)]
-    return kind === 'renew' ? [...folders, ...accountRoots(roots, job, leaf), ...webroot(roots, job, user)] : folders
+    return kind === 'renew' ? [...folders, ...accountRoots(roots, job, leaf), ...webroots(roots, job, user)] : folders
   })
   return kind === 'renew' ? [info, ...own] : [ca, ...own]
 }
@@ -114,11 +115,11 @@ const accountRoots = (roots: Roots, job: Job, leaf: (parent: string, path: strin
   })
 
 /** Where a challenge is shown below the state root: the outermost of these folders, in which acme makes the others. */
-function webroot({ state }: Roots, { challenge }: Job, { gid }: User): Leaf[] {
-  if (challenge.webroot === '') return []
-  const [name = ''] = relative(state, join(challenge.webroot, '.well-known')).split('/')
-  return name === '..' ? [] : [{ parent: state, name, gid, mode: 0o755 }]
-}
+const webroots = ({ state }: Roots, { challenges }: Job, { gid }: User): Leaf[] =>
+  webrootsOf(challenges).flatMap((webroot) => {
+    const [name = ''] = relative(state, join(webroot, '.well-known')).split('/')
+    return name === '..' ? [] : [{ parent: state, name, gid, mode: 0o755 }]
+  })
 
 /** Nobody but root can change names there. */
 function isRoots({ fd }: Inode): boolean {

@@ -1,7 +1,7 @@
 // What must hold before apply writes its first byte: what systemd would only find out later, one unit at a time.
 import { existsSync, realpathSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Config } from '../config/config.ts'
+import { type Config, webrootsOf } from '../config/config.ts'
 import { NixacmeError } from '../errors.ts'
 import { orAbsent } from '../fs.ts'
 import { assertTrustedFile } from '../job/trust.ts'
@@ -21,7 +21,7 @@ export async function assertApplicable(
 ): Promise<void> {
   assertProgram(program, root)
   for (const cert of config.certs)
-    for (const path of [cert.challenge.webroot, ...filesToRead(cert)]) assertVisible(path)
+    for (const path of [...webrootsOf(cert.challenges), ...filesToRead(cert)]) assertVisible(path)
   if (root === '/') assertSecrets(config)
   if (!control) return
   for (const group of new Set(config.certs.map(({ group }) => group))) await assertGroup(group)

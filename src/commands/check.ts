@@ -1,10 +1,10 @@
 // `nixacme check`: judges the config, all faults at once. Reads it as every command does, so what holds here holds there.
 import { resolve } from 'node:path'
-import { type CertConfig, type Config, directoriesOf } from '../config/config.ts'
+import { type CertConfig, type Challenge, type Config, directoriesOf } from '../config/config.ts'
 import { ConfigError, sayFaults } from '../config/faults.ts'
 import { loadConfig } from '../config/load.ts'
 import { dropInDir } from '../config/sources.ts'
-import { exitStatuses } from '../errors.ts'
+import { exitStatuses, unreachable } from '../errors.ts'
 import type { Host } from '../host.ts'
 import { identifiers } from '../job/names.ts'
 import { type Log, printable } from '../log.ts'
@@ -62,7 +62,31 @@ function line(cert: CertConfig): string {
   const cas = cert.server === null || cert.server === '' ? '' : ` from ${directoriesOf(cert).join(', else from ')}`
   const policy = cert.profilePolicy === 'preferred' ? ' if offered' : ''
   const profile = cert.profiles.length === 0 ? '' : `, profile ${cert.profiles.join(' or ')}${policy}`
-  return `${printable(`${cert.name}: ${names}; ${key}${cas}${profile}, challenges in ${cert.challenge.webroot}`)}\n`
+  return `${printable(`${cert.name}: ${names}; ${key}${cas}${profile}, ${ways(cert)}`)}\n`
+}
+
+/** `challenges in folder`; where there are several ways, each with its names. */
+function ways({ challenges }: CertConfig): string {
+  const [first] = challenges
+  if (challenges.length === 1 && first) return challengeWords(first.challenge)
+  return challenges.map(({ challenge, names }) => `${names.join(' ')}: ${challengeWords(challenge)}`).join('; ')
+}
+
+function challengeWords(challenge: Challenge): string {
+  switch (challenge.kind) {
+    case 'webroot':
+      return `challenges in ${challenge.webroot}`
+    case 'listen-http':
+      return `challenges by HTTP on ${challenge.address}`
+    case 'listen-tls':
+      return `challenges by TLS on ${challenge.address}`
+    case 's3':
+      return `challenges in bucket ${challenge.bucket}`
+    case 'dns':
+      return `challenges in DNS by ${challenge.provider}`
+    default:
+      return unreachable(challenge)
+  }
 }
 
 /** Without postRun: hooks now and then hold what is nobody's business. */
@@ -77,7 +101,7 @@ const asJson = (cert: CertConfig) => ({
   email: cert.email,
   keyType: cert.keyType,
   group: cert.group,
-  challenge: cert.challenge,
+  challenges: cert.challenges,
   validMinDays: cert.validMinDays,
   profiles: cert.profiles,
   profilePolicy: cert.profilePolicy,

@@ -5,12 +5,11 @@ import { identifierOf } from '../job/names.ts'
 import { assertPlainHttp, assertWithinCa } from './assertions-of-cas.ts'
 import { assertCsr } from './assertions-of-csr.ts'
 import { type Assertion, areSound, type Candidate, effectivePlace } from './candidate.ts'
+import { assertExceptions, assertOneChallenge, assertProvable } from './challenges.ts'
 import type { Findings, Place } from './faults.ts'
 import type { global } from './options.ts'
 import { placeOf, type Section } from './section.ts'
 import { certName, domain as wrongDomain } from './syntax.ts'
-
-const challengeOptions = ['dnsProvider', 'webroot', 'listenHTTP', 's3Bucket'] as const
 
 /** The terms are asked for where there is something to order. */
 export function assertTerms(section: Section<typeof global>, certs: number, findings: Findings): void {
@@ -26,7 +25,8 @@ export function assertCertificate(cert: Candidate, findings: Findings): void {
   const assertions: readonly Assertion[] = [
     assertName,
     assertOneChallenge,
-    assertWildcards,
+    assertExceptions,
+    assertProvable,
     assertCsr,
     assertPlainHttp,
     assertWithinCa,
@@ -52,21 +52,30 @@ function assertName({ name, raw, options, faulty }: Candidate, findings: Finding
 
 /** Challenges go where the web server serves them, not into what holds keys, nor to the root of all folders. */
 export function assertWebroots(certs: readonly Candidate[], findings: Findings): void {
-  const state = '/var/lib/acme'
   const names = new Set(certs.map(({ name }) => name))
   for (const cert of certs) {
+    if (!areSound(cert, 'webroot', 'challenges')) continue
+    const own = Object.entries(cert.options.challenges).flatMap(([name, { webroot }]) =>
+      webroot ? [[webroot, placeOf(cert.raw, 'challenges', [name, 'webroot'])] as const] : [],
+    )
     const { webroot } = cert.options
-    if (webroot === null || cert.faulty.has('webroot')) continue
-    const path = webroot.replace(/\/+$/, '').replaceAll(/\/+/g, '/')
-    const [first = ''] = path.startsWith(`${state}/`) ? path.slice(state.length + 1).split('/') : []
-    const isTaken = path === '' || path === state || first.startsWith('.') || names.has(first)
-    if (isTaken)
-      findings.fault(
-        effectivePlace(cert, 'webroot'),
-        `'${webroot}' cannot be a webroot: ${path === '' ? 'it is the root of all folders' : 'keys are kept there'}`,
-        `choose a folder of its own, such as '${state}/acme-challenge'`,
-      )
+    const all = webroot === null ? own : [...own, [webroot, effectivePlace(cert, 'webroot')] as const]
+    for (const [path, place] of all) assertWebroot(path, place, names, findings)
   }
+}
+
+const state = '/var/lib/acme'
+
+function assertWebroot(webroot: string, place: Place, certs: ReadonlySet<string>, findings: Findings): void {
+  const path = webroot.replace(/\/+$/, '').replaceAll(/\/+/g, '/')
+  const [first = ''] = path.startsWith(`${state}/`) ? path.slice(state.length + 1).split('/') : []
+  const isTaken = path === '' || path === state || first.startsWith('.') || certs.has(first)
+  if (isTaken)
+    findings.fault(
+      place,
+      `'${webroot}' cannot be a webroot: ${path === '' ? 'it is the root of all folders' : 'keys are kept there'}`,
+      `choose a folder of its own, such as '${state}/acme-challenge'`,
+    )
 }
 
 /** The self-signed unit of one certificate has the name of another's own unit. */
@@ -81,34 +90,6 @@ export function assertUnitNames(certs: readonly Candidate[], findings: Findings)
         "choose another name, and say with 'domain' what the certificate is for",
       )
   }
-}
-
-function assertOneChallenge(cert: Candidate, findings: Findings): void {
-  if (!areSound(cert, ...challengeOptions)) return
-  const set = challengeOptions.filter((key) => cert.options[key] !== null)
-  if (set.length === 1) return
-  const current = set.map((key) => `${key} '${cert.options[key]}'`).join(' and ')
-  const inherited = set.find((key) => !cert.raw.options.has(key))
-  const dropping = inherited && `${inherited} comes from defaults: drop it here with ${inherited} = ""`
-  findings.fault(
-    cert.raw.place,
-    `exactly one of ${challengeOptions.join(', ')} is required, found ${current || 'none'}`,
-    set.length === 0 ? "set 'webroot' to the folder that the web server serves" : (dropping ?? 'remove all but one'),
-  )
-}
-
-/** RFC 8555 section 8.3: HTTP cannot prove a wildcard. */
-function assertWildcards(cert: Candidate, findings: Findings): void {
-  const { webroot, dnsProvider, domain, extraDomainNames } = cert.options
-  if (webroot === null || dnsProvider !== null || cert.faulty.has('webroot')) return
-  const tell = (name: string, place: Place) => {
-    if (name.startsWith('*.'))
-      findings.fault(place, `wildcard '${name}' cannot be proven with 'webroot', only by DNS-01, not supported yet`)
-  }
-  if (domain !== null) tell(domain, effectivePlace(cert, 'domain'))
-  extraDomainNames.forEach((name, i) => {
-    tell(name, effectivePlace(cert, 'extraDomainNames', [i]))
-  })
 }
 
 /** The order drops them, so it is no fault; the hashes keep the list as written. */

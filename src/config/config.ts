@@ -15,8 +15,35 @@ export interface OwnRequest {
   readonly key: string
 }
 
-/** How the CA is shown control over the names. */
-export type Challenge = { readonly kind: 'webroot'; readonly webroot: string }
+/** How the CA is shown control over names. */
+export type Challenge =
+  /** http-01, with files in a folder that a web server serves. */
+  | { readonly kind: 'webroot'; readonly webroot: string }
+  /** http-01, by a listener of our own: `:80`, `[::1]:8080`. */
+  | { readonly kind: 'listen-http'; readonly address: string }
+  /** tls-alpn-01, likewise. */
+  | { readonly kind: 'listen-tls'; readonly address: string }
+  /** http-01, with objects in a bucket. */
+  | { readonly kind: 's3'; readonly bucket: string }
+  | {
+      readonly kind: 'dns'
+      readonly provider: string
+      /** `host:port` to look up names with; null: the system's. */
+      readonly resolver: string | null
+      /** Whether the record must be seen before the CA is told. */
+      readonly propagationCheck: boolean
+    }
+
+/** The identifiers (A-labels, addresses) that are shown in one way. */
+export interface ChallengeGroup {
+  readonly challenge: Challenge
+  readonly names: readonly string[]
+}
+
+/** The folders that a web server serves, each once. */
+export const webrootsOf = (groups: readonly ChallengeGroup[]): string[] => [
+  ...new Set(groups.flatMap(({ challenge }) => (challenge.kind === 'webroot' ? [challenge.webroot] : []))),
+]
 
 /** One certificate with every option resolved: its own value, else that of `defaults`, else the built-in one. */
 export interface CertConfig {
@@ -32,7 +59,8 @@ export interface CertConfig {
   readonly email: string | null
   readonly keyType: KeyType
   readonly group: string
-  readonly challenge: Challenge
+  /** Together they hold every identifier once. */
+  readonly challenges: readonly ChallengeGroup[]
   /** Whole days, or null: a share of the lifetime decides. */
   readonly validMinDays: number | null
   readonly postRun: string

@@ -92,8 +92,18 @@ export const inheritable = {
     '24h',
     'Random delay of the timer, the same one each time (systemd.time(7)).',
   ),
-  dnsProvider: option(orNull(), null, 'DNS-01: the service that holds the zone.', 'DNS-01'),
-  dnsResolver: option(orNull(), null, 'DNS-01: resolver, as host:port, to look up names with.', 'DNS-01'),
+  dnsProvider: option(
+    value.nullableText(syntax.dnsProvider, 'a DNS provider'),
+    null,
+    'DNS-01: the service that holds the zone (nixacme-dns(7)).',
+    'DNS-01',
+  ),
+  dnsResolver: option(
+    value.nullableText(syntax.hostAndPort, 'host:port'),
+    null,
+    'DNS-01: resolver, as host:port, to look up names with.',
+    'DNS-01',
+  ),
   dnsPropagationCheck: option(value.bool, true, 'DNS-01: wait until the record is seen.', 'DNS-01'),
   environmentFile: option(
     value.nullableText(syntax.secretPath, 'an absolute path'),
@@ -105,7 +115,18 @@ export const inheritable = {
     {},
     'Variables, named …_FILE or …_PATH, each with the file that it stands for.',
   ),
-  listenHTTP: option(orNull(), null, 'HTTP-01: address, as [host]:port, to listen on.', 'a web server of its own'),
+  listenHTTP: option(
+    value.nullableText(syntax.listenAddress, 'an address'),
+    null,
+    'HTTP-01: address, as [host]:port or an absolute path, to listen on.',
+    'a web server of its own',
+  ),
+  listenTLS: option(
+    value.nullableText(syntax.listenAddress, 'an address'),
+    null,
+    'TLS-ALPN-01: address, as [host]:port or an absolute path, to listen on. Not an option of NixOS.',
+    'a TLS server of its own',
+  ),
   ocspMustStaple: option(value.bool, false, 'Ask for the must-staple extension (RFC 7633).'),
   profile: option(
     value.nullableTextOrTexts(syntax.profile, 'a profile'),
@@ -156,6 +177,17 @@ export const certOnly = {
   ),
   inheritDefaults: option(value.bool, true, 'Whether the values of defaults hold for this certificate.'),
   s3Bucket: option(orNull(), null, 'HTTP-01: S3 bucket to put challenges into.', 'challenges in an S3 bucket'),
+  challenges: option(
+    value.challengeTable({
+      webroot: syntax.absolutePath,
+      listenHTTP: syntax.listenAddress,
+      listenTLS: syntax.listenAddress,
+      dnsProvider: syntax.dnsProvider,
+      s3Bucket: syntax.withoutNul,
+    }),
+    {},
+    'Names that are proven in another way than the others, each with a table of one of webroot, listenHTTP, listenTLS, dnsProvider and s3Bucket. Not an option of NixOS.',
+  ),
   csr: option(
     value.nullableText(syntax.absolutePath, 'an absolute path'),
     null,

@@ -5,6 +5,7 @@ import { assertCertificate, assertTerms, assertUnitNames, assertWebroots } from 
 import { assertServers } from './assertions-of-cas.ts'
 import { assertRoots } from './ca-certificates.ts'
 import type { Candidate } from './candidate.ts'
+import { challengeGroups } from './challenges.ts'
 import type { CertConfig, Config } from './config.ts'
 import type { Findings } from './faults.ts'
 import { merge, whereOf } from './merge.ts'
@@ -118,7 +119,7 @@ function certConfig({ name, options }: Candidate): CertConfig {
     email: options.email,
     keyType: options.keyType,
     group: options.group,
-    challenge: { kind: 'webroot', webroot: options.webroot ?? '' },
+    challenges: challengeGroups(name, options),
     validMinDays: options.validMinDays === '' ? null : options.validMinDays,
     postRun: options.postRun,
     reloadServices: options.reloadServices,

@@ -118,6 +118,33 @@ export function server(url: string): Verdict {
   return `'${url}' is not an https URL (http is possible for this machine only: localhost, 127.0.0.1, [::1])`
 }
 
+/** `host:port`, `[address]:port`; without a port it is that of DNS. */
+export function hostAndPort(text: string): Verdict {
+  const [, host = '', port] = /^(\[[0-9A-Fa-f:.]+\]|[^:[\]]+)(?::(\d{1,5}))?$/.exec(text) ?? []
+  const bare = host.replace(/^\[|\]$/g, '')
+  const isHost = isIP(bare) !== 0 || dnsName(bare) === undefined
+  if (isHost && (port === undefined || isPort(port))) return undefined
+  return `'${text}' is no host and port: expected something like '9.9.9.9:53' or '[2620:fe::fe]:53'`
+}
+
+const isPort = (text: string): boolean => Number(text) > 0 && Number(text) < 65_536
+
+/** Where to listen: `:80`, `192.0.2.1:80`, `[::1]:80`, or the absolute path of a socket. */
+export function listenAddress(text: string): Verdict {
+  if (text.startsWith('/')) return absolutePath(text)
+  const [, host = '', port = ''] = /^(\[[0-9A-Fa-f:.]+\]|[^:[\]]*):(\d{1,5})$/.exec(text) ?? []
+  const bare = host.replace(/^\[|\]$/g, '')
+  const isHost = bare === '' || isIP(bare) !== 0 || bare === 'localhost'
+  if (isHost && isPort(port) && host.startsWith('[') === (isIP(bare) === 6)) return undefined
+  return `'${text}' is no address to listen on: expected something like ':80', '192.0.2.1:80' or '[::1]:80'`
+}
+
+/** `cloudflare`; `acmesh:dns_cf`: a bridge, and what it leads to. */
+export function dnsProvider(name: string): Verdict {
+  if (/^[a-z0-9-]+(:[^\s,]\S*)?$/.test(name)) return undefined
+  return `'${name}' is no name of a DNS provider: see nixacme-dns(7)`
+}
+
 /** An absolute path of one line. systemd passes over those with '..' (systemd.exec(5)), so they are told here. */
 export function absolutePath(path: string): Verdict {
   if (control.test(path)) return 'a path may not hold control characters'

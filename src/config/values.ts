@@ -110,6 +110,29 @@ export function pathTable(check: Check, checkName: Check) {
   return { kind, type }
 }
 
+/** Tables by name, each with exactly one of some options. */
+export function challengeTable<const K extends string>(checks: Readonly<Record<K, Check>>) {
+  const names = Object.keys(checks)
+  const kind = `a table of tables, each with one of ${names.join(', ')}`
+  const one = z.record(z.string(), z.string({ error: expected('a string') }), { error: expected('a table') })
+  const type = z.record(z.string(), one, { error: expected(kind) }).check((context) => {
+    const tell = (path: readonly string[], input: unknown, message: string) =>
+      context.issues.push({ code: 'custom', input, path: [...path], message })
+    for (const [name, table] of Object.entries(context.value)) {
+      const keys = Object.keys(table)
+      const odd = keys.find((key) => !names.includes(key))
+      if (odd !== undefined) tell([name, odd], table, `'${odd}' is no option here: expected one of ${names.join(', ')}`)
+      else if (keys.length !== 1)
+        tell([name], table, `expected exactly one of ${names.join(', ')}, found ${keys.join(' and ') || 'none'}`)
+      for (const key of keys) {
+        const message = key === odd ? undefined : checks[key as K]?.(table[key] ?? '')
+        if (message !== undefined) tell([name, key], table[key], message)
+      }
+    }
+  })
+  return { kind, type }
+}
+
 function ranged(kind: string, min: number, max: number) {
   const error = expected(kind)
   return z.int({ error }).min(min, { error }).max(max, { error })

@@ -36,7 +36,7 @@ export function compile(config: Config): Job[] {
     keyType: c.keyType,
     group: c.group,
     useRoot: config.useRoot,
-    challenge: c.challenge,
+    challenges: c.challenges,
     validMinDays: c.validMinDays,
     postRun: c.postRun,
     reloadServices: c.reloadServices,

@@ -1,11 +1,11 @@
 // A job is all that the run phase needs to know of one certificate: made from the config by compile.ts, kept as
 // `<jobs>/<cert>.json`, read by `renew` with a light check (the strict one was the config's).
-import type { Challenge, ConfigSource, KeyType, LockPolicy, OwnRequest, ProfilePolicy } from '../config/config.ts'
+import type { ChallengeGroup, ConfigSource, KeyType, LockPolicy, OwnRequest, ProfilePolicy } from '../config/config.ts'
 import { messageOf, NixacmeError } from '../errors.ts'
 import { readTextIfThere } from '../fs.ts'
 import { type CertPaths, certPaths, jobPath, noEmail, type Roots } from './paths.ts'
 
-export const jobVersion = 2
+export const jobVersion = 3
 
 /** One CA that a certificate may come from. */
 export interface JobServer {
@@ -27,7 +27,8 @@ export interface Job {
   readonly keyType: KeyType
   readonly group: string
   readonly useRoot: boolean
-  readonly challenge: Challenge
+  /** How each name is proven: together they hold every one. */
+  readonly challenges: readonly ChallengeGroup[]
   readonly validMinDays: number | null
   readonly postRun: string
   readonly reloadServices: readonly string[]
@@ -84,6 +85,19 @@ const isServer = (v: unknown) =>
   URL.canParse((v as JobServer).directoryUrl) &&
   hasStrings((v as JobServer).hashes, 'account', 'certDir')
 
+const isGroup = (v: unknown) =>
+  isRecord(v) && isStrings(v['names']) && hasStrings(v['challenge'], 'kind', ...challengeFields(v['challenge']))
+/** What a challenge of this kind names. */
+const challengeFields = (v: unknown): string[] =>
+  isRecord(v) ? (texts.get(String(v['kind'])) ?? ['unknown kind']) : []
+const texts = new Map([
+  ['webroot', ['webroot']],
+  ['listen-http', ['address']],
+  ['listen-tls', ['address']],
+  ['s3', ['bucket']],
+  ['dns', ['provider']],
+])
+
 const fields: Record<keyof Job, (v: unknown) => boolean> = {
   version: (v) => v === jobVersion,
   cert: isString,
@@ -95,7 +109,7 @@ const fields: Record<keyof Job, (v: unknown) => boolean> = {
   keyType: isString,
   group: isString,
   useRoot: isBoolean,
-  challenge: (v) => hasStrings(v, 'kind', 'webroot'),
+  challenges: (v) => Array.isArray(v) && v.length > 0 && v.every(isGroup),
   validMinDays: isNumberOrNull,
   postRun: isString,
   reloadServices: isStrings,

@@ -36,6 +36,8 @@ export interface CertPaths {
   readonly compromised: string
   /** `<state>/.lego/<cert>/revoked`: a file for each certificate of which we know that it is. */
   readonly revoked: string
+  /** What was put where for challenges, whichever CA wanted them. */
+  readonly challenges: string
   /** The order under way at the CA, with the key of the certificate to be. */
   readonly pendingOrder: string
   /** `<state>/.renewal-info/<cert>.json`: when the CA wants it renewed (RFC 9773), beside no key. */
@@ -86,6 +88,7 @@ export function certPaths(roots: Roots, n: PathNames): CertPaths {
     memory: under(certificates, 'nixacme.json'),
     compromised: under(legoCert, 'compromised'),
     revoked: under(legoCert, 'revoked'),
+    challenges: under(legoCert, '.challenges.json'),
     pendingOrder: under(certificates, '.order.json'),
     renewalInfo: under(renewalInfoDir(roots), `${n.cert}.json`),
     out,

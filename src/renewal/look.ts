@@ -34,7 +34,7 @@ export const healing = (job: Job): string =>
   JSON.stringify([
     job.names,
     job.email,
-    job.challenge,
+    job.challenges,
     job.csr,
     job.mustStaple,
     job.notAfter,

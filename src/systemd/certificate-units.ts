@@ -1,7 +1,7 @@
 // The units of one certificate: renewal, timer, self-signed stand-in, and the target that tells of its success (contract
 // 1.9, 2.4). Names, ordering and folders are the module's. There is no leader certificate and no account target: whoever
 // comes first registers the account, under a lock, so that one broken certificate holds up no other.
-import type { CertConfig, Config } from '../config/config.ts'
+import { type CertConfig, type Config, webrootsOf } from '../config/config.ts'
 import { under } from '../fs.ts'
 import { credentialIds, isEncrypted } from '../job/credential-files.ts'
 import { type Job, pathsOf } from '../job/job.ts'
@@ -117,7 +117,7 @@ function renewal(of: CertificateUnits): Unit {
         staysActive: false,
         state: [...ownFolders(all), ...all.map(({ accountRoot }) => accountRoot)].map(underVarLib),
         stateMode: '0750',
-        writable: [defaultRoots.runtime, renewalInfoDir(defaultRoots), cert.challenge.webroot],
+        writable: [defaultRoots.runtime, renewalInfoDir(defaultRoots), ...webrootsOf(cert.challenges)],
         readable: filesToRead(cert),
         extra: [
           ['Slice', slice],

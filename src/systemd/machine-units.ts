@@ -1,6 +1,6 @@
 // What the machine gets once: the set-up units (contract 1.9, 1.13), the slice of the renewals, the user and the folders.
 import { createHash } from 'node:crypto'
-import type { Config } from '../config/config.ts'
+import { type Config, webrootsOf } from '../config/config.ts'
 import { defaultRoots, dueDir, renewalInfoDir } from '../job/paths.ts'
 import { startsWithoutLimit, unitSection } from './certificate-units.ts'
 import { lockFilesService, permissionsService, selfsignedCaService, slice } from './names.ts'
@@ -161,7 +161,7 @@ const sharedFolders = ['', '/.lego', '/.lego/accounts'].map((path) => `${default
  */
 export function tmpfiles(config: Config, jobs: string): string {
   const user = config.useRoot ? 'root' : 'acme'
-  const webroots = [...new Set(config.certs.map(({ challenge }) => challenge.webroot))].sort()
+  const webroots = [...new Set(config.certs.flatMap(({ challenges }) => webrootsOf(challenges)))].sort()
   const ownedBy = (owner: string) => (path: string) => `d ${configField(path)} 0755 ${owner} ${owner}`
   const own = ownedBy(user)
   const webroot = (path: string): string[] => {

@@ -18,7 +18,7 @@ export interface Scene extends Bench {
   /** The next run, and the kinds of its signed requests in order. */
   next(changes?: Partial<IssueRequest>): Promise<{ issued: Issued; asked: readonly RequestKind[] }>
   /** The order on disk; `changes` are written. */
-  order(changes?: object): { readonly key?: string; readonly tokens: readonly string[] }
+  order(changes?: object): { readonly key?: string }
 }
 
 export async function scene(

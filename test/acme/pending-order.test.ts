@@ -41,7 +41,6 @@ const order = async (): Promise<PendingOrder> => ({
   keySource: 'new',
   placedAt: new Date('2026-11-02T10:00:00Z'),
   expires: new Date('2026-11-09T10:00:00Z'),
-  tokens: ['token-0'],
   keyPem: await generateKey('ec256'),
 })
 
@@ -60,7 +59,6 @@ test('what is written is read back, whole and with as little as there can be', a
     replaces: null,
     expires: undefined,
     keyPem: undefined,
-    tokens: [],
   }
   for (const content of [whole, least]) {
     new OrderRecord(file, content).write()
@@ -75,20 +73,19 @@ test('what is written is read back, whole and with as little as there can be', a
 
 test('changes are added, and on disk at once', async (t) => {
   const file = fileIn(t)
-  const record = new OrderRecord(file, { ...(await order()), keyPem: undefined, tokens: [] })
-  record.write({ tokens: ['x'] })
+  const record = new OrderRecord(file, { ...(await order()), keyPem: undefined })
+  record.write({ orderUrl: 'https://ca.example/order/2' })
   const keyPem = await generateKey('rsa2048')
   record.write({ keyPem })
   const found = readPendingOrder(file, false)
-  assert.ok(found && 'tokens' in found)
-  assert.deepEqual([found.tokens, found.keyPem], [['x'], keyPem])
+  assert.ok(found && 'keyPem' in found)
+  assert.deepEqual([found.orderUrl, found.keyPem], ['https://ca.example/order/2', keyPem])
 })
 
 test('the largest order is small enough', async (t) => {
   const file = fileIn(t)
   const names = Array.from({ length: 100 }, (_, i) => `${i}.`.padEnd(253, 'x'))
-  const tokens = names.map((_, i) => `${i}`.padEnd(255, 'x'))
-  new OrderRecord(file, { ...(await order()), names, tokens, keyPem: await generateKey('rsa4096') }).write()
+  new OrderRecord(file, { ...(await order()), names, keyPem: await generateKey('rsa4096') }).write()
   assert.ok('names' in (readPendingOrder(file, false) ?? {}))
 })
 

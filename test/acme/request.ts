@@ -1,4 +1,5 @@
 // What the tests of this room share: a request to `issue` in a folder of its own, and a log that is kept.
+
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -6,6 +7,7 @@ import type { TestContext } from 'node:test'
 import type { IssueRequest } from '../../src/acme/request.ts'
 import { NixacmeError } from '../../src/errors.ts'
 import type { Log } from '../../src/log.ts'
+import { shownIn } from '../job/support.ts'
 
 export interface KeptLog extends Log {
   /** `<level>: <message>`, in order, hints as further lines. */
@@ -60,7 +62,7 @@ export function bench(t: TestContext, directoryUrl: string, changes: Partial<Iss
     plainHttp: true,
     email: 'a@example.com',
     keyType: 'ec256',
-    challenge: { kind: 'webroot', webroot },
+    challenges: shownIn(webroot, changes.names ?? ['a.example', 'b.example']),
     profiles: [],
     profilePolicy: 'required',
     mustStaple: false,
@@ -69,6 +71,7 @@ export function bench(t: TestContext, directoryUrl: string, changes: Partial<Iss
     key: { kind: 'new' },
     refuseKey: () => {},
     replaces: undefined,
+    ledger: { path: join(dir, '.challenges.json'), uid: process.getuid?.() ?? 0, gid: undefined },
     order: { path: join(dir, '.order.json'), uid: process.getuid?.() ?? 0, gid: undefined },
     present: undefined,
     diary: { ordering() {}, answering() {}, offers() {} },

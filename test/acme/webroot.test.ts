@@ -11,7 +11,8 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
-import { webrootSolver } from '../../src/acme/challenges/webroot.ts'
+import type { Trace } from '../../src/acme/challenges/ledger.ts'
+import { removeChallenge, webrootSolver } from '../../src/acme/challenges/webroot.ts'
 import { NixacmeError } from '../../src/errors.ts'
 import { folder, keptLog } from './request.ts'
 
@@ -26,13 +27,14 @@ function solver(t: TestContext, groupGid?: number) {
 }
 
 const presentation = (token: string) => ({ name: 'a.example', token, keyAuthorization: `${token}.thumb` })
+const presentations = (...tokens: string[]) => tokens.map(presentation)
 
 test('missing folders are made readable for all, whatever the umask, and the probe is gone', (t) => {
   const s = solver(t)
   const umask = process.umask(0o077)
   t.after(() => process.umask(umask))
   s.prepare()
-  s.present(presentation('abc'))
+  s.present(presentations('abc'), () => undefined)
   for (const dir of [s.webroot, join(s.webroot, '.well-known'), s.challenges])
     assert.equal(statSync(dir).mode & 0o7777, 0o755)
   assert.deepEqual(readdirSync(s.challenges), ['abc'])
@@ -49,29 +51,38 @@ test('new folders get the group, old ones keep theirs', { skip: !isRoot && 'need
   assert.equal(statSync(s.webroot).mode & 0o777, 0o750)
 })
 
-test('clean-up removes what was presented and nothing else, and can be done twice', (t) => {
+test('each is noted before any is shown, by its path', (t) => {
   const s = solver(t)
   s.prepare()
-  writeFileSync(join(s.challenges, 'foreign'), '')
-  s.present(presentation('one'))
-  s.present(presentation('two'))
-  s.cleanUp()
-  s.cleanUp()
-  assert.deepEqual(readdirSync(s.challenges), ['foreign'])
+  const noted: Trace[] = []
+  s.present(presentations('one', 'two'), (traces) => {
+    assert.deepEqual(readdirSync(s.challenges), [])
+    noted.push(...traces)
+  })
+  assert.deepEqual(
+    noted,
+    ['one', 'two'].map((token) => ({ kind: 'file', path: join(s.challenges, token) })),
+  )
+  assert.deepEqual(readdirSync(s.challenges).sort(), ['one', 'two'])
 })
 
-for (const token of ['../../x', 'a/b', '', '.', 'a b', 'x'.repeat(300), 'a\n'])
-  test(`token ${JSON.stringify(token.slice(0, 10))} never becomes a path: refused`, (t) => {
-    const s = solver(t)
-    s.prepare()
-    assert.throws(
-      () => s.present(presentation(token)),
-      (e) => e instanceof NixacmeError && e.exitStatus === 76,
-    )
-    s.cleanUp()
-    assert.deepEqual(readdirSync(s.challenges), [])
-    assert.ok(!existsSync(join(s.webroot, 'x')))
-  })
+test('a challenge is removed, twice too; nothing else is', (t) => {
+  const s = solver(t)
+  s.prepare()
+  s.present(presentations('one', 'two'), () => undefined)
+  for (let i = 0; i < 2; i++) removeChallenge(join(s.challenges, 'one'))
+  assert.deepEqual(readdirSync(s.challenges), ['two'])
+  const victim = join(s.webroot, 'index.html')
+  writeFileSync(victim, '')
+  for (const path of [
+    victim,
+    join(s.challenges, '..', '..', 'index.html'),
+    `${s.challenges}/../../index.html`,
+    '/etc/passwd',
+  ])
+    assert.throws(() => removeChallenge(path), { kind: 'config' })
+  assert.ok(existsSync(victim))
+})
 
 test('a file where a folder should be: cannot write, with the hint', (t) => {
   const s = solver(t)
@@ -100,28 +111,12 @@ test('a folder that may not be written: permission', (t) => {
   }
 })
 
-test('a present that failed half-way is cleaned up, what cannot be removed is warned about', (t) => {
+test('one that cannot be written is told, and one that cannot be removed', (t) => {
   const s = solver(t)
   s.prepare()
-  s.present(presentation('one'))
   mkdirSync(join(s.challenges, 'two'))
-  assert.throws(() => s.present(presentation('two')), { kind: 'write' })
-  s.cleanUp()
-  assert.deepEqual(readdirSync(s.challenges), ['two'])
-  assert.match(s.log.lines.join('\n'), /^warning: cannot remove '.*two': .*, ignoring$/)
-})
-
-test('what an earlier run presented goes with the clean-up; nothing outside of the folder does', (t) => {
-  const s = solver(t)
-  s.prepare()
-  for (const name of ['left', 'other']) writeFileSync(join(s.challenges, name), '')
-  const victim = join(s.webroot, 'index.html')
-  writeFileSync(victim, '')
-  s.inherit(['left', 'gone', '../../index.html'])
-  s.cleanUp()
-  assert.deepEqual(readdirSync(s.challenges), ['other'])
-  assert.ok(existsSync(victim))
-  assert.deepEqual(s.log.lines, [])
+  assert.throws(() => s.present(presentations('two'), () => undefined), { kind: 'write' })
+  assert.throws(() => removeChallenge(join(s.challenges, 'two')), { kind: 'write' })
 })
 
 test('unfinished files of killed runs go after an hour, those of runs beside this one stay', (t) => {

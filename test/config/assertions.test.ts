@@ -54,6 +54,35 @@ const cases: readonly FaultCase[] = [
   ),
   ['a wildcard by webroot', oneCert('domain = "*.x.test"'), [/:6:10: .*wildcard '\*.x.test' cannot be proven/]],
   [
+    'a way of its own for a name that is not there, twice, none, two, and one that is unknown',
+    oneCert(
+      'extraDomainNames = ["a.test", "b.test", "c.test", "d.test"]',
+      '[certs."x.test".challenges]\n"y.test".webroot = "/w"\n"a.test".webroot = "/a"\n"A.test".webroot = "/b"\n"b.test" = {}\n' +
+        '"c.test" = { webroot = "/c", s3Bucket = "c" }\n"d.test".webRoot = "/d"',
+    ),
+    [
+      /challenges\."b\.test": expected exactly one of .*, found none/,
+      /challenges\."c\.test": expected exactly one of .*, found webroot and s3Bucket/,
+      /challenges\."d\.test"\.webRoot: 'webRoot' is no option here/,
+    ],
+  ],
+  [
+    'a way of its own for a name that is not there, and twice for one',
+    oneCert(
+      'extraDomainNames = ["a.test"]',
+      '[certs."x.test".challenges]\n"y.test".webroot = "/w"\n"a.test".webroot = "/a"\n"A.test".webroot = "/b"',
+    ),
+    [
+      /challenges\."y\.test": 'y\.test' is no name of this certificate/,
+      /challenges\."A\.test": 'A\.test' is the same name as 'a\.test'/,
+    ],
+  ],
+  [
+    'a webroot of its own among the keys',
+    oneCert('challenges."x.test".webroot = "/var/lib/acme/.lego"'),
+    [/challenges\."x\.test"\.webroot: '.*' cannot be a webroot/],
+  ],
+  [
     'a wildcard among the further names',
     oneCert('extraDomainNames = ["a.test",\n "*.x.test"]'),
     [/:7:2: certs."x.test".extraDomainNames\[1\]: wildcard/],

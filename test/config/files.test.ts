@@ -1,9 +1,11 @@
 // Which files are read, in which order, and what is said of those that cannot be.
+
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { appendFileSync, chmodSync, mkdirSync, symlinkSync, unlinkSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import { test } from 'node:test'
+import { webrootsOf } from '../../src/config/config.ts'
 import { ConfigError } from '../../src/config/faults.ts'
 import { loadConfig } from '../../src/config/load.ts'
 import { changedSource } from '../../src/config/sources.ts'
@@ -46,7 +48,7 @@ test('drop-ins add certificates, defaults and global options', () => {
   })
   assert.equal(config.maxConcurrentRenewals, 2)
   assert.deepEqual(
-    config.certs.map(({ name, challenge, email }) => [name, challenge.webroot, email]),
+    config.certs.map(({ name, challenges, email }) => [name, webrootsOf(challenges)[0], email]),
     [
       ['a.test', '/d', null],
       ['b.test', '/d', 'b@b.test'],

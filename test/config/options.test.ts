@@ -36,6 +36,7 @@ const missing: Record<string, unknown> = {
   dnsResolver: '192.0.2.1:53',
   dnsPropagationCheck: false,
   listenHTTP: ':80',
+  listenTLS: ':443',
   s3Bucket: 'bucket',
   extraLegoFlags: ['--x'],
   extraLegoRunFlags: ['--x'],

@@ -1,9 +1,11 @@
 // What comes out of a config that holds: own value, else that of defaults, else the built-in one.
+
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
-import { letsEncrypt } from '../../src/config/config.ts'
+import { letsEncrypt, webrootsOf } from '../../src/config/config.ts'
 import { compile } from '../../src/job/compile.ts'
+import { shownIn } from '../job/support.ts'
 import { load, oneCert, onlyCert } from './support.ts'
 
 test('everything but the webroot has a default', () => {
@@ -29,7 +31,7 @@ test('everything but the webroot has a default', () => {
     email: null,
     keyType: 'ec256',
     group: 'acme',
-    challenge: { kind: 'webroot', webroot: '/w' },
+    challenges: shownIn('/w', ['x.test']),
     validMinDays: null,
     postRun: '',
     reloadServices: [],
@@ -97,7 +99,7 @@ test('defaults reach the certificates that inherit, validMinDays among them', ()
     c.validMinDays,
     c.postRun,
     c.reloadServices.length,
-    c.challenge.webroot,
+    webrootsOf(c.challenges)[0],
   ])
   assert.deepEqual(shown, [
     ['a.test', letsEncrypt, null, 'ec256', 'acme', null, '', 0, '/a'],
@@ -195,7 +197,14 @@ const dump = (name: string): Record<string, string> => ({
 test("a dump of today's NixOS config is a config, without a word", () => {
   const config = load(dump('nixos-dump.json'))
   assert.deepEqual(config.warnings, [])
-  const shown = config.certs.map((c) => [c.name, c.domain, c.extraDomainNames, c.group, c.keyType, c.challenge.webroot])
+  const shown = config.certs.map((c) => [
+    c.name,
+    c.domain,
+    c.extraDomainNames,
+    c.group,
+    c.keyType,
+    webrootsOf(c.challenges)[0],
+  ])
   assert.deepEqual(shown, [
     [
       'example.org',
@@ -223,4 +232,22 @@ test('a dump of a NixOS config of 2021 is a config: its null servers mean the gl
       ['b.example.org', 'https://other.example.org/dir', 'b@example.org', 30],
     ],
   )
+})
+
+test('each name has its way, and names of one way are together', () => {
+  const [first] = load(
+    oneCert(
+      'extraDomainNames = ["a.test", "B.test", "c.test"]',
+      '[certs."x.test".challenges]\n"b.test".webroot = "/own"\n"C.test".webroot = "/own"',
+    ),
+  ).certs
+  assert.deepEqual(first?.challenges, [
+    { challenge: { kind: 'webroot', webroot: '/w' }, names: ['x.test', 'a.test'] },
+    { challenge: { kind: 'webroot', webroot: '/own' }, names: ['b.test', 'c.test'] },
+  ])
+})
+
+test('where each name has a way of its own, the certificate needs none', () => {
+  const [first] = load(oneCert('webroot = ""\nchallenges."x.test".webroot = "/own"')).certs
+  assert.deepEqual(first?.challenges, [{ challenge: { kind: 'webroot', webroot: '/own' }, names: ['x.test'] }])
 })

@@ -162,9 +162,9 @@ for (const [what, text, words] of [
   ['bytes', new Uint8Array([0, 255, 254]), /is not JSON/],
   ['a list', '[]', /holds no object/],
   ['null', 'null', /holds no object/],
-  ['foreign JSON', '{"name":"nixacme","version":"0.1.0"}', /version "0.1.0", this nixacme reads 2/],
+  ['foreign JSON', '{"name":"nixacme","version":"0.1.0"}', /version "0.1.0", this nixacme reads 3/],
   ['an empty object', '{}', /has no version/],
-  ['a newer version', renderJob({ ...theJob(), version: (jobVersion + 1) as typeof jobVersion }), /has version 3/],
+  ['a newer version', renderJob({ ...theJob(), version: (jobVersion + 1) as typeof jobVersion }), /has version 4/],
   ['the job of another certificate', renderJob({ ...theJob(), cert: 'y.test' }), /of 'y.test', not of 'x.test'/],
 ] as const)
   test(`refused: ${what}`, () =>
@@ -188,7 +188,11 @@ test('a field of another type is refused, whichever it is, and so is a missing o
       ['names', []] as const,
       ['names', [1]] as const,
       ['keyName', '../x'] as const,
-      ['challenge', { kind: 'webroot' }] as const,
+      ['challenges', []] as const,
+      ...[{ kind: 'webroot' }, { kind: 'unknown' }, { kind: 'dns', provider: 1 }, undefined].map(
+        (challenge) => ['challenges', [{ names: ['x.test'], challenge }]] as const,
+      ),
+      ['challenges', [{ challenge: { kind: 'webroot', webroot: '/w' } }]] as const,
       ['sources', [{ path: '/x' }]] as const,
     ]
     const whole = Object.keys(job).flatMap((key) => [[key, { a: 1 }] as const, [key, undefined] as const])

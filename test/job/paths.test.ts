@@ -26,6 +26,7 @@ test('every path of a certificate', () => {
     memory: '/s/.lego/wild/c0/nixacme.json',
     compromised: '/s/.lego/wild/compromised',
     revoked: '/s/.lego/wild/revoked',
+    challenges: '/s/.lego/wild/.challenges.json',
     pendingOrder: '/s/.lego/wild/c0/.order.json',
     renewalInfo: '/s/.renewal-info/wild.json',
     out: '/s/wild',

@@ -2,8 +2,13 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { CertConfig, Config } from '../../src/config/config.ts'
+import type { CertConfig, ChallengeGroup, Config } from '../../src/config/config.ts'
 import type { Roots } from '../../src/job/paths.ts'
+
+/** All names by files in this folder; what becomes of units and hashes does not depend on the names. */
+export const shownIn = (webroot: string, names: readonly string[] = ['example.com']): ChallengeGroup[] => [
+  { challenge: { kind: 'webroot', webroot }, names },
+]
 
 export const certConfig = (change: Partial<CertConfig> & { readonly name: string }): CertConfig => ({
   domain: change.name,
@@ -14,7 +19,7 @@ export const certConfig = (change: Partial<CertConfig> & { readonly name: string
   email: 'hostmaster@example.test',
   keyType: 'ec256',
   group: 'acme',
-  challenge: { kind: 'webroot', webroot: '/var/lib/acme/acme-challenge' },
+  challenges: shownIn('/var/lib/acme/acme-challenge'),
   validMinDays: null,
   postRun: '',
   reloadServices: [],

@@ -1,10 +1,12 @@
 // What a NixOS machine does for a certificate (contract 1.6, 1.10, 1.11): the folders that its unit mounts together, the
 // module's arguments for lego, and the copying into out/ afterwards.
+
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { chmodSync, copyFileSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { webrootsOf } from '../../src/config/config.ts'
 import { type RunResult, repository, run } from '../support/process.ts'
 import { cert, type World } from '../support/world.ts'
 
@@ -60,13 +62,14 @@ export async function legoRun(
   { command, caRoot }: { command: readonly string[]; caRoot: string },
 ): Promise<RunResult> {
   stateDirectories(world)
-  const { domain, domainHash, email, keyType, servers, challenge, names } = world.job()
+  const { domain, domainHash, email, keyType, servers, challenges, names } = world.job()
   const [{ directoryUrl }] = servers
   const common = ['--accept-tos', '--path', '.', '-d', domain, '--email', email ?? '', '--key-type', keyType]
-  const protocol = ['--http', '--http.webroot', challenge.webroot]
+  const [webroot = ''] = webrootsOf(challenges)
+  const protocol = ['--http', '--http.webroot', webroot]
   const extra = names.slice(1).flatMap((name) => ['-d', name])
   const args = [...common, ...protocol, '--server', directoryUrl, ...extra, ...command]
-  mkdirSync(join(challenge.webroot, '.well-known', 'acme-challenge'), { recursive: true })
+  mkdirSync(join(webroot, '.well-known', 'acme-challenge'), { recursive: true })
   const env = { LEGO_CA_CERTIFICATES: caRoot, HOME: world.dir }
   const result = await run(lego.command, args, { cwd: workingDirectory(world), env })
   if (result.status === 0) writeFileSync(world.paths().domainHash, `${domainHash}\n`)
@@ -103,7 +106,7 @@ export function accountUrl(world: World): string {
 
 /** `builtins.toJSON config.security.acme` of such a machine, with all that it holds beside the options in use. */
 export function nixosDump(world: World): string {
-  const { domain, email, keyType, servers, challenge, group, names, useRoot } = world.job()
+  const { domain, email, keyType, servers, challenges, group, names, useRoot } = world.job()
   const [{ directoryUrl }] = servers
   const inherited = {
     credentialFiles: {},
@@ -128,7 +131,7 @@ export function nixosDump(world: World): string {
     renewJitter: '24h',
     server: directoryUrl,
     validMinDays: null,
-    webroot: challenge.webroot,
+    webroot: webrootsOf(challenges)[0],
   }
   const merged = '_mkMergedOptionModule'
   const own = { csr: null, csrKey: null, s3Bucket: null, inheritDefaults: true, extraDomains: merged, user: merged }

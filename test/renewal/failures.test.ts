@@ -1,10 +1,12 @@
 // A CA that fails, run after run: what is remembered, who is told how, and when the next CA is asked.
+
 import assert from 'node:assert/strict'
 import * as fs from 'node:fs'
 import { test } from 'node:test'
 import { NixacmeError, type Refusal } from '../../src/errors.ts'
 import { pathsOf } from '../../src/job/job.ts'
 import { readMemory } from '../../src/renewal/memory.ts'
+import { shownIn } from '../job/support.ts'
 import { day, makeSet } from '../support/certificates.ts'
 import { makeJob } from './support/lock-job.ts'
 import { handsOut, makePlace, type Place, type Start } from './support/renewal.ts'
@@ -115,7 +117,7 @@ test('--now tries once, whatever is remembered, and its failure has its own stat
 test('a changed config is tried at once, and counts anew', async (t) => {
   const place = makePlace(t)
   for (const _ of [1, 2]) await statusOf(place.run({ ...failsWith(away), atOnce: true }))
-  const job = makeJob({ challenge: { kind: 'webroot', webroot: '/srv/other' } })
+  const job = makeJob({ challenges: shownIn('/srv/other') })
   assert.equal(await statusOf(place.run({ ...failsWith(away), job })), 69)
   assert.equal(remembered(place).failure?.count, 1)
 })

@@ -8,7 +8,7 @@ import * as syntax from '../../src/config/syntax.ts'
 import { renewalService, selfsignedService } from '../../src/systemd/names.ts'
 import { isBound } from '../../src/systemd/service.ts'
 import { unitPart } from '../../src/systemd/text.ts'
-import { certConfig, config } from '../job/support.ts'
+import { certConfig, config, shownIn } from '../job/support.ts'
 import { needs } from '../support/needs.ts'
 import { run, temporaryDir } from '../support/process.ts'
 import { filesOf, settings } from './matrix.ts'
@@ -53,7 +53,7 @@ const filesFor = ({ name, webroot, ca, program, configFile, secret }: Said) =>
       certConfig({
         name,
         domain: 'x.test',
-        challenge: { kind: 'webroot', webroot },
+        challenges: shownIn(webroot),
         caCertificates: [ca],
         environmentFile: secret,
         credentialFiles: { X_FILE: secret },

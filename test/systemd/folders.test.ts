@@ -1,10 +1,12 @@
 // User and folders, made by the real systemd-sysusers and systemd-tmpfiles below a folder that stands for `/`.
+
 import assert from 'node:assert/strict'
 import { chmodSync, chownSync, existsSync, lstatSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import type { CertConfig, Config } from '../../src/config/config.ts'
-import { certConfig, config } from '../job/support.ts'
+import { webrootsOf } from '../../src/config/config.ts'
+import { certConfig, config, shownIn } from '../job/support.ts'
 import { needs } from '../support/needs.ts'
 import { run, temporaryDir } from '../support/process.ts'
 import { cases, filesOf, settings } from './matrix.ts'
@@ -50,7 +52,7 @@ const textOf = (of: Config, folder: string) =>
 const tmpfiles = (of: Config) => textOf(of, '/etc/tmpfiles.d/')
 
 const served = (webroot: string, change: Partial<CertConfig> = {}): Config =>
-  config([certConfig({ name: 'x.test', challenge: { kind: 'webroot', webroot }, ...change })])
+  config([certConfig({ name: 'x.test', challenges: shownIn(webroot), ...change })])
 
 const createFolders = (root: string, of: Config) => give(root, ['systemd-tmpfiles', '--create'], tmpfiles(of))
 
@@ -185,7 +187,7 @@ test('tmpfiles: a webroot with spaces, quotes and percent signs is the folder th
   const root = makeRoot(t)
   const { config: odd } = cases.find(({ name }) => name === 'odd names') ?? assert.fail()
   await createFolders(root, odd)
-  const made = odd.certs.map(({ challenge }) => challenge.webroot)
+  const made = odd.certs.flatMap(({ challenges }) => webrootsOf(challenges))
   assert.ok(made.some((path) => /["'%$\\ ]/.test(path)))
   for (const path of made) assert.ok(existsSync(join(root, path, '.well-known/acme-challenge')), path)
 })

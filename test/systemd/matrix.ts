@@ -2,7 +2,7 @@
 import type { CertConfig, Config } from '../../src/config/config.ts'
 import { compile } from '../../src/job/compile.ts'
 import { type Settings, type SystemFile, systemFiles } from '../../src/systemd/machine.ts'
-import { certConfig, config } from '../job/support.ts'
+import { certConfig, config, shownIn } from '../job/support.ts'
 
 export interface Case {
   readonly name: string
@@ -30,8 +30,8 @@ const configs: Readonly<Record<string, Config>> = {
       { name: '-x', domain: 'x.example' },
       { name: 'at@sign', domain: 'at.example' },
       { name: 'plus+sign', domain: 'plus.example' },
-      { name: 'sub.with-dash.example', challenge: { kind: 'webroot', webroot: '/srv/web "root" \'100%\' $HOME\\n/' } },
-      { name: 'under_score', domain: 'bücher.example', challenge: { kind: 'webroot', webroot: '/srv/größe' } },
+      { name: 'sub.with-dash.example', challenges: shownIn('/srv/web "root" \'100%\' $HOME\\n/') },
+      { name: 'under_score', domain: 'bücher.example', challenges: shownIn('/srv/größe') },
     ),
   ),
   'other groups': config(certs({ name: 'a.example', group: 'nginx' }, { name: 'b.example', group: 'acme' })),
@@ -53,10 +53,10 @@ const configs: Readonly<Record<string, Config>> = {
   ),
   'paths that a sandbox hides': config(
     certs(
-      { name: 'home.example', challenge: { kind: 'webroot', webroot: '/home/u s/100% größe' } },
+      { name: 'home.example', challenges: shownIn('/home/u s/100% größe') },
       { name: 'root.example', caCertificates: ['/root/ca.pem', '/etc/ssl/ca.pem'] },
       { name: 'own.example', csr: { request: '/srv/own.csr', key: '/root/100% own.key' } },
-      { name: 'tmp.example', challenge: { kind: 'webroot', webroot: '/tmp/www' } },
+      { name: 'tmp.example', challenges: shownIn('/tmp/www') },
     ),
   ),
   'several servers and a request': config(

@@ -2,13 +2,13 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { wakeEvery } from '../../src/renewal/renewal-info.ts'
-import { certConfig, config } from '../job/support.ts'
+import { certConfig, config, shownIn } from '../job/support.ts'
 import { filesOf, settings } from './matrix.ts'
 import { readUnit } from './read-unit.ts'
 
 const certs = [
   certConfig({ name: 'a.example', group: 'www', caCertificates: ['/root/own.pem', '/etc/own.pem'] }),
-  certConfig({ name: 'b.example', challenge: { kind: 'webroot', webroot: '/srv/www' } }),
+  certConfig({ name: 'b.example', challenges: shownIn('/srv/www') }),
 ]
 
 function unitOf(name: string, changes: Parameters<typeof config>[1] = {}) {

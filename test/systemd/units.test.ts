@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { CertConfig, Config } from '../../src/config/config.ts'
 import { compile } from '../../src/job/compile.ts'
-import { certConfig, config } from '../job/support.ts'
+import { certConfig, config, shownIn } from '../job/support.ts'
 import { caseOf, cases, filesOf, settings } from './matrix.ts'
 import { commandOf, pathIn, readUnit } from './read-unit.ts'
 
@@ -93,7 +93,7 @@ test('renewal: order, wishes, user, folders, hooks', () => {
 })
 
 test('only what a renewal is for is seen of the state, and only what it needs is writable', () => {
-  const unit = unitOf(one({ challenge: { kind: 'webroot', webroot: '/srv/www' } }), `acme-${x}.service`)
+  const unit = unitOf(one({ challenges: shownIn('/srv/www') }), `acme-${x}.service`)
   assert.deepEqual(unit.words('Service', 'TemporaryFileSystem'), ['/var/lib/acme:ro'])
   assert.deepEqual(unit.words('Service', 'BindPaths'), [
     ...unit.words('Service', 'StateDirectory').map((name) => `/var/lib/${name}`),
@@ -259,12 +259,12 @@ test('credentials: copies under short names, encrypted ones by their own setting
 test('homes are hidden but for what the config names there', () => {
   const home = (of: Partial<CertConfig>) => unitOf(one(of), `acme-${x}.service`).one('Service', 'ProtectHome')
   assert.equal(home({}), 'yes')
-  assert.equal(home({ challenge: { kind: 'webroot', webroot: '/homepage' } }), 'yes')
-  assert.equal(home({ challenge: { kind: 'webroot', webroot: '/home/u/www' } }), 'tmpfs')
+  assert.equal(home({ challenges: shownIn('/homepage') }), 'yes')
+  assert.equal(home({ challenges: shownIn('/home/u/www') }), 'tmpfs')
   const unit = unitOf(one({ caCertificates: ['/root/ca.pem', '/etc/ca.pem'] }), `acme-${x}.service`)
   assert.equal(unit.one('Service', 'ProtectHome'), 'tmpfs')
   assert.deepEqual(unit.words('Service', 'BindReadOnlyPaths').map(pathIn), ['/root/ca.pem'])
-  const temporary = unitOf(one({ challenge: { kind: 'webroot', webroot: '/tmp/www' } }), `acme-${x}.service`)
+  const temporary = unitOf(one({ challenges: shownIn('/tmp/www') }), `acme-${x}.service`)
   assert.ok(temporary.words('Service', 'BindPaths').map(pathIn).includes('/tmp/www'))
 })
 

@@ -1,24 +1,28 @@
-// What every way of showing control over a name promises (RFC 8555 §8).
+// What every way of showing control over names promises (RFC 8555 §8).
+import type { Trace } from './ledger.ts'
+
+export type ChallengeType = 'http-01' | 'tls-alpn-01' | 'dns-01'
 
 export interface Presentation {
-  /** The name, as A-label. */
+  /** The name, as A-label or address; a wildcard's without its `*.`. */
   readonly name: string
-  /** As the CA sent it: not yet checked. */
+  /** As the CA sent it, of the alphabet of base64url. */
   readonly token: string
   readonly keyAuthorization: string
 }
 
+/** Writes down what is about to be put somewhere: on disk when it returns. */
+export type Note = (traces: readonly Trace[]) => void
+
 export interface Solver {
   /** The challenge type that it solves. */
-  readonly type: 'http-01'
-  /** Proves, before the CA is asked for anything, that `present` will be able to do its work. */
-  prepare(): void
-  /** Makes one answer visible; when it returns, the CA may come and look. */
-  present(presentation: Presentation): void
-  /** Tokens that a run presented which was killed: `cleanUp` takes these away, too. */
-  inherit(tokens: readonly string[]): void
-  /** Takes away all that was presented, after a failed `present` too. Never throws; what cannot be removed is warned about. */
-  cleanUp(): void
+  readonly type: ChallengeType
   /** What to look at when a CA could not validate. */
   readonly hint: string
+  /** Proves, before the CA is asked for anything, that `present` will be able to do its work. */
+  prepare(): void | Promise<void>
+  /** Makes all of them visible, each noted first; when it resolves, the CA may come and look. */
+  present(presentations: readonly Presentation[], note: Note): void | Promise<void>
+  /** Ends what is not on disk: listeners. */
+  close?(): Promise<void>
 }

@@ -1,10 +1,10 @@
 // http-01 (RFC 8555 §8.3) with files in the folder that a web server serves.
 import * as fs from 'node:fs'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { NixacmeError, systemWord, writeError } from '../../errors.ts'
 import { ensureDirs, isTemporary, lstatIfThere, temporaryName, writeAtomically, writeNew } from '../../fs.ts'
 import type { Log } from '../../log.ts'
-import type { Presentation, Solver } from './solver.ts'
+import type { Solver } from './solver.ts'
 
 export interface WebrootOptions {
   readonly webroot: string
@@ -16,29 +16,27 @@ export interface WebrootOptions {
   readonly log: Log
 }
 
-/** base64url (RFC 8555 §8.3), and nothing that could lead out of the folder. */
-const tokenAlphabet = /^[A-Za-z0-9_-]{1,255}$/
 /** Milliseconds: what is not finished after so long belongs to a run that was killed; other certificates use the folder. */
 const unfinished = 3_600_000
 /** Whatever the umask, the web server has to read them. */
 const folderMode = 0o755
 const fileMode = 0o644
 
+const place = join('.well-known', 'acme-challenge')
+
 export function webrootSolver({ webroot, groupGid, groupName, now, log }: WebrootOptions): Solver {
-  const folder = join(webroot, '.well-known', 'acme-challenge')
+  const folder = join(webroot, place)
   const hints = [`make sure that '${folder}' exists and that user 'acme' or group '${groupName}' may write there`]
-  const presented = new Set<string>()
-  const remove = (path: string) => {
-    try {
-      fs.rmSync(path, { force: true })
-    } catch (e) {
-      log.warning(`cannot remove '${path}': ${systemWord(e)}, ignoring`)
-    }
-  }
   const removeUnfinished = () => {
     for (const name of fs.readdirSync(folder).filter(isTemporary)) {
-      const stat = lstatIfThere(join(folder, name))
-      if (stat?.isFile() && now().getTime() - stat.mtimeMs > unfinished) remove(join(folder, name))
+      const path = join(folder, name)
+      const stat = lstatIfThere(path)
+      if (!stat?.isFile() || now().getTime() - stat.mtimeMs <= unfinished) continue
+      try {
+        fs.rmSync(path, { force: true })
+      } catch (e) {
+        log.warning(`cannot remove '${path}': ${systemWord(e)}, ignoring`)
+      }
     }
   }
   return {
@@ -57,27 +55,29 @@ export function webrootSolver({ webroot, groupGid, groupName, now, log }: Webroo
       }
     },
 
-    present({ name, token, keyAuthorization }: Presentation) {
-      if (!tokenAlphabet.test(token))
-        throw new NixacmeError('refused', `the CA sent a token for '${name}' that is no base64url text`, {
-          hints: ['nothing was written; a CA that sends this is broken or hostile'],
-        })
-      const path = join(folder, token)
-      presented.add(path)
-      try {
-        writeAtomically(path, keyAuthorization, { mode: fileMode })
-      } catch (e) {
-        throw writeError(path, e, hints)
+    present(presentations, note) {
+      note(presentations.map(({ token }) => ({ kind: 'file', path: join(folder, token) })))
+      for (const { token, keyAuthorization } of presentations) {
+        const path = join(folder, token)
+        try {
+          writeAtomically(path, keyAuthorization, { mode: fileMode })
+        } catch (e) {
+          throw writeError(path, e, hints)
+        }
       }
     },
+  }
+}
 
-    inherit(tokens) {
-      for (const token of tokens) if (tokenAlphabet.test(token)) presented.add(join(folder, token))
-    },
-
-    cleanUp() {
-      for (const path of presented) remove(path)
-      presented.clear()
-    },
+/** Removes what `present` has made, in whichever webroot that was. Throws the system's words. */
+export function removeChallenge(path: string): void {
+  const folder = path.slice(0, -basename(path).length - 1)
+  // The file that names it is ours; a look does no harm.
+  if (!folder.endsWith(`/${place}`) || !/^[A-Za-z0-9_-]+$/.test(basename(path)))
+    throw new NixacmeError('config', 'it is no challenge')
+  try {
+    fs.rmSync(path, { force: true })
+  } catch (e) {
+    throw new NixacmeError('write', systemWord(e), { cause: e })
   }
 }

@@ -1,0 +1,116 @@
+// The ways in which the names of one certificate are proven, as one: each name by its own, all of them side by side, and
+// whatever happens nothing stays behind, not even what an earlier run left that was killed.
+import { messageOf, NixacmeError } from '../../errors.ts'
+import type { Log } from '../../log.ts'
+import type { Ledger, Trace } from './ledger.ts'
+import type { ChallengeType, Presentation, Solver } from './solver.ts'
+
+/** base64url (RFC 8555 §8.3), and nothing that could lead out of a folder. */
+const tokenAlphabet = /^[A-Za-z0-9_-]{1,255}$/
+
+/** Takes one trace away; it being gone already is no fault. Throws `config` (78) where nothing of the config can. */
+export type Remove = (trace: Trace) => Promise<void>
+
+export interface SolverGroup {
+  readonly names: readonly string[]
+  readonly solver: Solver
+}
+
+const bare = (name: string): string => name.replace(/^\*\./, '')
+
+export class Solvers {
+  readonly #groups: readonly SolverGroup[]
+  readonly #ledger: Ledger
+  readonly #remove: Remove
+  readonly #log: Log
+
+  constructor(groups: readonly SolverGroup[], { ledger, remove, log }: { ledger: Ledger; remove: Remove; log: Log }) {
+    this.#groups = groups
+    this.#ledger = ledger
+    this.#remove = remove
+    this.#log = log
+  }
+
+  /** Throws as `Solver.prepare`. */
+  async prepare(): Promise<void> {
+    for (const { solver } of this.#groups) await solver.prepare()
+  }
+
+  /** How a name is proven; a wildcard's authorization has the name without its `*.`. */
+  typeFor(name: string, isWildcard: boolean): ChallengeType {
+    return this.#solverOf(name, isWildcard).type
+  }
+
+  /** What to look at when these names could not be validated. */
+  hintsFor(names: readonly string[]): string[] {
+    const concerned = this.#groups.filter((group) => group.names.some((name) => names.includes(bare(name))))
+    return [...new Set(concerned.map(({ solver }) => solver.hint))]
+  }
+
+  /** Makes all visible, and waits until they are. Throws what the first of the ways to fail throws, when all have ended. */
+  async present(presentations: readonly (Presentation & { readonly isWildcard: boolean })[]): Promise<void> {
+    const bySolver = new Map<Solver, Presentation[]>()
+    for (const { isWildcard, ...presentation } of presentations) {
+      const { name, token } = presentation
+      if (!tokenAlphabet.test(token))
+        throw new NixacmeError('refused', `the CA sent a token for '${name}' that is no base64url text`, {
+          hints: ['nothing was written; a CA that sends this is broken or hostile'],
+        })
+      const solver = this.#solverOf(name, isWildcard)
+      const all = bySolver.get(solver)
+      if (all) all.push(presentation)
+      else bySolver.set(solver, [presentation])
+    }
+    const note = (traces: readonly Trace[]) => this.#ledger.add(traces)
+    const work = [...bySolver].map(async ([solver, all]) => solver.present(all, note))
+    await Promise.allSettled(work)
+    await Promise.all(work)
+  }
+
+  /** Takes away all that was put anywhere, after a failed `present` too. Never throws; what stays is warned about. */
+  async cleanUp(): Promise<void> {
+    await Promise.allSettled(this.#groups.map(({ solver }) => solver.close?.()))
+    const gone = await Promise.all(
+      this.#ledger.traces.map(async (trace) => ((await this.#takeAway(trace)) ? [trace] : [])),
+    )
+    try {
+      this.#ledger.drop(gone.flat())
+    } catch (e) {
+      this.#log.warning(`what was cleaned up cannot be written down: ${messageOf(e)}, ignoring`)
+    }
+  }
+
+  /** False for what a later run is to try again. */
+  async #takeAway(trace: Trace): Promise<boolean> {
+    try {
+      await this.#remove(trace)
+      return true
+    } catch (e) {
+      const isForgotten = e instanceof NixacmeError && e.kind === 'config'
+      const next = isForgotten ? 'remove it by hand' : 'the next run tries again'
+      this.#log.warning(`cannot remove ${wordsFor(trace)}: ${messageOf(e)}`, [next])
+      return isForgotten
+    }
+  }
+
+  #solverOf(name: string, isWildcard: boolean): Solver {
+    const wanted = isWildcard ? `*.${name}` : name
+    const group = this.#groups.find(({ names }) => names.includes(wanted))
+    if (group) return group.solver
+    // Not every CA says of an authorization that it is a wildcard's.
+    const other = this.#groups.find(({ names }) => names.some((one) => bare(one) === name))
+    if (other) return other.solver
+    throw new NixacmeError('refused', `the CA wants '${name.slice(0, 100)}' proven, which was not ordered`)
+  }
+}
+
+function wordsFor(trace: Trace): string {
+  switch (trace.kind) {
+    case 'file':
+      return `'${trace.path}'`
+    case 'object':
+      return `'${trace.key}' from bucket '${trace.bucket}'`
+    default:
+      return `the TXT record '${trace.name}' with '${trace.value}'`
+  }
+}
