@@ -20,12 +20,17 @@ export interface ApiRequest {
   readonly text?: string
   /** Statuses from 400 on that are answers, too. */
   readonly expected?: readonly number[]
-  /** Plain http is fine: the operator has written the URL, and was warned (endpoint.ts). */
+  /** Plain http is fine: the operator has written the URL, and was warned (endpoint.ts); or it stays within a cloud's host. */
   readonly mayBePlain?: boolean
   /** A second time does no harm, though the method says otherwise: an interface that reads by POST. */
   readonly repeatable?: boolean
-  /** Is this answer 'too often', where a provider says so by other means than status 429? Then it is asked again. */
-  readonly tooOften?: (answer: ApiAnswer) => boolean
+  /**
+   * Is this answer 'too often', where a provider says so by other means than status 429 and Retry-After? Then it is asked
+   * again; a number is the seconds that it tells.
+   */
+  readonly tooOften?: (answer: ApiAnswer) => boolean | number
+  /** Seconds to wait for it, where what is asked stands near by. */
+  readonly seconds?: number
 }
 
 export interface ApiAnswer {
@@ -102,9 +107,9 @@ export class Api {
       let wait = jittered(firstPause * 2 ** (repetition - 1))
       try {
         const answer = await this.#once(url, request)
-        const asked = retryAfterSeconds(answer.headers['retry-after'], now()) ?? 0
-        const isTooOften = answer.status === 429 || request.tooOften?.(answer)
-        const mayPass = isTooOften || (answer.status >= 500 && isRepeatable(request))
+        const told = request.tooOften?.(answer) ?? false
+        const asked = typeof told === 'number' ? told : (retryAfterSeconds(answer.headers['retry-after'], now()) ?? 0)
+        const mayPass = told !== false || answer.status === 429 || (answer.status >= 500 && isRepeatable(request))
         if (!mayPass || repetition > mostRepetitions || asked > longestWait) return this.#judged(request, answer)
         wait = Math.max(wait, asked)
       } catch (e) {
@@ -151,11 +156,11 @@ export class Api {
     }
   }
 
-  #exchange(url: URL, { method, headers, ...rest }: ApiRequest): Promise<ApiAnswer> {
+  #exchange(url: URL, { method, headers, seconds = requestSeconds, ...rest }: ApiRequest): Promise<ApiAnswer> {
     const { signal, transport, userAgent } = this.#options
     const { httpAgent, httpsAgent } = transport.route(url.href)
     const { body, type } = bodyOf(rest)
-    const late = AbortSignal.timeout(requestSeconds * 1000)
+    const late = AbortSignal.timeout(seconds * 1000)
     const options = {
       method,
       agent: url.protocol === 'https:' ? httpsAgent : httpAgent,
@@ -170,7 +175,7 @@ export class Api {
       },
     }
     return new Promise((resolve, reject) => {
-      const fail = (e: unknown) => reject(late.aborted ? new Error(`no answer within ${requestSeconds} s`) : e)
+      const fail = (e: unknown) => reject(late.aborted ? new Error(`no answer within ${seconds} s`) : e)
       const sent = (url.protocol === 'https:' ? https : http).request(url, options, (response) => {
         const chunks: Buffer[] = []
         let size = 0

@@ -10,12 +10,28 @@ import { hookRunner } from './hook.ts'
 import { type DnsProvider, missing, type ProviderDefinition, type Times } from './provider.ts'
 import { desec } from './providers/desec.ts'
 import { exec } from './providers/exec.ts'
+import { godaddy } from './providers/godaddy.ts'
 import { httpreq } from './providers/httpreq.ts'
+import { ionos } from './providers/ionos.ts'
+import { linode } from './providers/linode.ts'
 import { manual } from './providers/manual.ts'
 import { route53 } from './providers/route53.ts'
+import { scaleway } from './providers/scaleway.ts'
+import { vultr } from './providers/vultr.ts'
 
 /** In byte order of their names. */
-export const providers: readonly ProviderDefinition[] = [desec, exec, httpreq, manual, route53]
+export const providers: readonly ProviderDefinition[] = [
+  desec,
+  exec,
+  godaddy,
+  httpreq,
+  ionos,
+  linode,
+  manual,
+  route53,
+  scaleway,
+  vultr,
+]
 
 /** What speaks to providers through the scripts and hooks of other clients: `<prefix>:<rest>`. */
 export const bridges: readonly Bridge[] = [certbot, dehydrated]
