@@ -12,8 +12,10 @@ export type Part =
   | 'nginx'
   | 'nix'
   | 'openssl'
+  | 'pdns'
   | 'pebble'
   | 'runuser'
+  | 'sqlite3'
   | 'strace'
   | 'systemd'
 export const parts: Record<Part, { readonly command?: string; readonly file?: string; readonly install: string }>

@@ -8,6 +8,7 @@ import { certbot } from './bridges/certbot.ts'
 import { dehydrated } from './bridges/dehydrated.ts'
 import { hookRunner } from './hook.ts'
 import { type DnsProvider, missing, type ProviderDefinition, type Times } from './provider.ts'
+import { acmeDns } from './providers/acme-dns.ts'
 import { desec } from './providers/desec.ts'
 import { exec } from './providers/exec.ts'
 import { godaddy } from './providers/godaddy.ts'
@@ -15,12 +16,14 @@ import { httpreq } from './providers/httpreq.ts'
 import { ionos } from './providers/ionos.ts'
 import { linode } from './providers/linode.ts'
 import { manual } from './providers/manual.ts'
+import { pdns } from './providers/pdns.ts'
 import { route53 } from './providers/route53.ts'
 import { scaleway } from './providers/scaleway.ts'
 import { vultr } from './providers/vultr.ts'
 
 /** In byte order of their names. */
 export const providers: readonly ProviderDefinition[] = [
+  acmeDns,
   desec,
   exec,
   godaddy,
@@ -28,6 +31,7 @@ export const providers: readonly ProviderDefinition[] = [
   ionos,
   linode,
   manual,
+  pdns,
   route53,
   scaleway,
   vultr,
