@@ -9,9 +9,13 @@ import { dehydrated } from './bridges/dehydrated.ts'
 import { hookRunner } from './hook.ts'
 import { type DnsProvider, missing, type ProviderDefinition, type Times } from './provider.ts'
 import { acmeDns } from './providers/acme-dns.ts'
+import { cloudflare } from './providers/cloudflare.ts'
 import { desec } from './providers/desec.ts'
+import { digitalocean } from './providers/digitalocean.ts'
 import { exec } from './providers/exec.ts'
+import { gandiv5 } from './providers/gandiv5.ts'
 import { godaddy } from './providers/godaddy.ts'
+import { hetzner } from './providers/hetzner.ts'
 import { httpreq } from './providers/httpreq.ts'
 import { ionos } from './providers/ionos.ts'
 import { linode } from './providers/linode.ts'
@@ -24,9 +28,13 @@ import { vultr } from './providers/vultr.ts'
 /** In byte order of their names. */
 export const providers: readonly ProviderDefinition[] = [
   acmeDns,
+  cloudflare,
   desec,
+  digitalocean,
   exec,
+  gandiv5,
   godaddy,
+  hetzner,
   httpreq,
   ionos,
   linode,

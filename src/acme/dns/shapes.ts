@@ -1,8 +1,14 @@
 // The shapes that interfaces of DNS providers come in: lists of zones in pages, records of their own, and whole sets of
 // values at a name. What must hold for all of them is here once: others' values stay, twice is as good as once.
 import type { NixacmeError } from '../../errors.ts'
-import type { Api } from './api.ts'
+import { type Api, wordsOf } from './api.ts'
+import { fieldsOf, listOf, textOf, unquoted } from './json.ts'
 import { candidateZones, type DnsProvider, type TxtRecord } from './provider.ts'
+
+/** What is known of a zone where its name is all that is needed. */
+export interface NamedZone {
+  readonly name: string
+}
 
 /** Pages that are read of one list. */
 const mostPages = 1000
@@ -34,7 +40,7 @@ export const noZone = (api: Api, name: string): NixacmeError =>
  * Finds the zone of a name in the account's list of zones, the longest that fits. The list is read once, and again when that
  * failed. `list` gives names in lower case, without a dot at the end.
  */
-export function zoneFinder<Zone extends { readonly name: string }>(
+export function zoneFinder<Zone extends NamedZone>(
   api: Api,
   list: () => Promise<readonly Zone[]>,
 ): (name: string) => Promise<Zone> {
@@ -111,3 +117,23 @@ export function overSets<Zone>({ zoneOf, read, write, written, plain }: SetAcces
     cleanUp: ({ name, value }) => change(name, (values) => values.filter((one) => !isOf(value)(one))),
   }
 }
+
+type Fields = Readonly<Record<string, unknown>>
+
+/** The list that a JSON answer has under this name. Throws `unavailable` (69) where there is none. */
+export function listIn(api: Api, answer: unknown, name: string): readonly Fields[] {
+  const list = listOf(fieldsOf(answer)?.[name])
+  if (list) return list
+  throw api.nonsense(`expected a list '${name}', found ${wordsOf(answer).slice(0, 100)}`)
+}
+
+/** A field that must be there. Throws `unavailable` (69). */
+export function fieldIn(api: Api, fields: Fields, name: string): string {
+  const text = textOf(fields[name])
+  if (text !== undefined) return text
+  throw api.nonsense(`expected a field '${name}', found ${wordsOf(fields).slice(0, 100)}`)
+}
+
+/** Identifier and value of records, whose fields have these names. */
+export const recordsIn = (api: Api, list: readonly Fields[], value: string) =>
+  list.map((fields) => ({ id: fieldIn(api, fields, 'id'), value: unquoted(fieldIn(api, fields, value)) }))
