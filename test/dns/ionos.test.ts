@@ -82,6 +82,6 @@ test('ionos: a record without an identifier is nonsense, and nothing is deleted'
   })
   await assert.rejects(
     api.open(ionos, variables).cleanUp({ name: 'www.example.com', value: 'v' }),
-    (e) => e instanceof NixacmeError && e.kind === 'unavailable' && /without identifier/.test(e.message),
+    (e) => e instanceof NixacmeError && e.kind === 'unavailable' && /expected a field 'id'/.test(e.message),
   )
 })

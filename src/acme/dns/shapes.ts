@@ -20,12 +20,24 @@ export interface Page<Item> {
 }
 
 /** All items of a list that comes in pages, numbered from 1. Throws `unavailable` (69) for one that does not end. */
-export async function allPages<Item>(api: Api, page: (number: number) => Promise<Page<Item>>): Promise<Item[]> {
-  const all: Item[] = []
-  for (let number = 1; number <= mostPages; number++) {
+export const allPages = <Item>(api: Api, page: (number: number) => Promise<Page<Item>>): Promise<Item[]> =>
+  allFollowed(api, async (number: number | undefined = 1) => {
     const { items, more } = await page(number)
-    all.push(...items)
-    if (!more) return all
+    return { items, next: more ? number + 1 : undefined }
+  })
+
+/** The same for pages of which each tells what leads to the next; the first is read with undefined. */
+export async function allFollowed<Item, Next>(
+  api: Api,
+  page: (next: Next | undefined) => Promise<{ readonly items: readonly Item[]; readonly next: Next | undefined }>,
+): Promise<Item[]> {
+  const all: Item[] = []
+  let next: Next | undefined
+  for (let number = 1; number <= mostPages; number++) {
+    const found = await page(next)
+    all.push(...found.items)
+    next = found.next
+    if (next === undefined) return all
   }
   throw api.nonsense(`a list of more than ${mostPages} pages`)
 }
@@ -59,10 +71,16 @@ export function zoneFinder<Zone extends NamedZone>(
   }
 }
 
+export interface FoundRecord {
+  readonly id: string
+  /** Without quotes. */
+  readonly value: string
+}
+
 export interface RecordAccess<Zone> {
   zoneOf(name: string): Promise<Zone>
   /** All TXT records at the name, values without quotes. */
-  find(zone: Zone, name: string): Promise<readonly { readonly id: string; readonly value: string }[]>
+  find(zone: Zone, name: string): Promise<readonly FoundRecord[]>
   add(zone: Zone, record: TxtRecord): Promise<void>
   /** One that is not there any more is no fault. */
   remove(zone: Zone, id: string, record: TxtRecord): Promise<void>
@@ -135,5 +153,5 @@ export function fieldIn(api: Api, fields: Fields, name: string): string {
 }
 
 /** Identifier and value of records, whose fields have these names. */
-export const recordsIn = (api: Api, list: readonly Fields[], value: string) =>
+export const recordsIn = (api: Api, list: readonly Fields[], value: string): FoundRecord[] =>
   list.map((fields) => ({ id: fieldIn(api, fields, 'id'), value: unquoted(fieldIn(api, fields, value)) }))

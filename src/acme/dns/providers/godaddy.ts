@@ -3,7 +3,7 @@
 import type { ApiAnswer, ApiRequest } from '../api.ts'
 import { fieldsOf, listOf, textOf, unquoted } from '../json.ts'
 import { type DnsProvider, type ProviderDefinition, type ProviderTools, wanted, withinZone } from '../provider.ts'
-import { allPages, zoneHolding } from '../zones.ts'
+import { allFollowed, zoneFinder } from '../shapes.ts'
 
 const base = 'https://api.godaddy.com/v1/domains'
 /** Seconds: GoDaddy takes no less. */
@@ -48,27 +48,26 @@ function providerOf(tools: ProviderTools): DnsProvider {
     return list
   }
 
-  const zoneFor = async (name: string): Promise<string> => {
-    const domains = await allPages(api, async (marker: string | undefined) => {
+  const zoneOf = zoneFinder(api, () =>
+    allFollowed(api, async (marker: string | undefined) => {
       const query = new URLSearchParams({
         statuses: 'ACTIVE',
         limit: String(pageSize),
         ...(marker !== undefined && { marker }),
       })
-      const items = listIn(await send({ method: 'GET', url: `${base}?${query}` })).map(
-        ({ domain }) => textOf(domain) ?? '',
-      )
-      return { items, next: items.length < pageSize ? undefined : items.at(-1) }
-    })
-    return zoneHolding(api, name, domains, (domain) => domain)
-  }
+      const items = listIn(await send({ method: 'GET', url: `${base}?${query}` })).map(({ domain }) => ({
+        name: textOf(domain) ?? '',
+      }))
+      return { items, next: items.length < pageSize ? undefined : items.at(-1)?.name }
+    }),
+  )
   const setUrl = (zone: string, name: string) =>
     `${base}/${encodeURIComponent(zone)}/records/TXT/${encodeURIComponent(withinZone(name, zone))}`
   const recordsAt = async (zone: string, name: string) => listIn(await send({ method: 'GET', url: setUrl(zone, name) }))
   const contentOf = (record: Readonly<Record<string, unknown>>) => unquoted(textOf(record['data']) ?? '')
   return {
     async present({ name, value }) {
-      const zone = await zoneFor(name)
+      const zone = (await zoneOf(name)).name
       if ((await recordsAt(zone, name)).some((record) => contentOf(record) === value)) return
       const record = { type: 'TXT', name: withinZone(name, zone), data: value, ttl: Math.max(ttl, leastTtl) }
       const url = `${base}/${encodeURIComponent(zone)}/records`
@@ -78,7 +77,7 @@ function providerOf(tools: ProviderTools): DnsProvider {
       if (code !== 'DUPLICATE_RECORD') throw api.refusal(`'${name}': ${textOf(message) ?? 'status 422'}`)
     },
     async cleanUp({ name, value }) {
-      const zone = await zoneFor(name)
+      const zone = (await zoneOf(name)).name
       const before = await recordsAt(zone, name)
       const after = before.filter((record) => contentOf(record) !== value && textOf(record['data']) !== '')
       if (!before.some((record) => contentOf(record) === value)) return

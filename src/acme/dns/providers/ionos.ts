@@ -1,8 +1,7 @@
 // IONOS, the DNS of its hosting (https://developer.hosting.ionos.com/docs/dns): zones in one list, records by identifier.
 import { fieldsOf, listOf, textOf } from '../json.ts'
 import { type ProviderDefinition, type ProviderTools, wanted } from '../provider.ts'
-import { foundRecord, type RecordStore, recordByRecord } from '../records.ts'
-import { zoneHolding } from '../zones.ts'
+import { overRecords, type RecordAccess, recordsIn, zoneFinder } from '../shapes.ts'
 
 const base = 'https://api.hosting.ionos.com/dns/v1'
 /** Seconds: what lego takes for the least. */
@@ -21,28 +20,27 @@ export const ionos: ProviderDefinition = {
   times: { ttl: leastTtl, propagationTimeout: 900, pollingInterval: 2 },
   variables: [{ name: 'IONOS_API_KEY', about: "API key, '<prefix>.<secret>'", required: true }],
   verified: 'against a fake of its documented interface; not at IONOS itself',
-  open: (tools) => recordByRecord(storeOf(tools)),
+  open: (tools) => overRecords(accessOf(tools)),
 }
 
-function storeOf(tools: ProviderTools): RecordStore<Zone> {
+function accessOf(tools: ProviderTools): RecordAccess<Zone> {
   const { api, ttl } = tools
   const headers = { 'X-API-Key': wanted(tools, 'IONOS_API_KEY') }
   return {
-    async zoneFor(name) {
+    zoneOf: zoneFinder(api, async () => {
       const answer = await api.send({ method: 'GET', url: `${base}/zones`, headers })
       const zones = listOf(answer.json())?.map((zone) => ({ id: textOf(zone['id']), name: textOf(zone['name']) }))
       if (!zones?.every((zone): zone is Zone => zone.id !== undefined && zone.name !== undefined))
         throw api.nonsense('a list of zones without names')
-      return zoneHolding(api, name, zones, (zone) => zone.name)
-    },
-    async recordsAt({ id }, name) {
+      return zones
+    }),
+    async find({ id }, name) {
       const query = new URLSearchParams({ recordName: name, recordType: 'TXT' })
       const answer = await api.send({ method: 'GET', url: `${base}/zones/${encodeURIComponent(id)}?${query}`, headers })
       const records = listOf(fieldsOf(answer.json())?.['records'])
       if (!records) throw api.nonsense('a zone without records')
-      return records
-        .filter((record) => record['name'] === name && record['type'] === 'TXT')
-        .map((record) => foundRecord(api, record['id'], record['content']))
+      const ours = records.filter((record) => record['name'] === name && record['type'] === 'TXT')
+      return recordsIn(api, ours, 'content')
     },
     async add({ id }, { name, value }) {
       const record = {

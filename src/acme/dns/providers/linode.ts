@@ -1,8 +1,7 @@
 // Linode, now Akamai (https://techdocs.akamai.com/linode-api/reference/get-domains): zones and records in pages.
 import { fieldsOf, listOf, textOf } from '../json.ts'
 import { type ProviderDefinition, type ProviderTools, wanted, withinZone } from '../provider.ts'
-import { foundRecord, type RecordStore, recordByRecord } from '../records.ts'
-import { allPages, zoneHolding } from '../zones.ts'
+import { allPages, overRecords, type RecordAccess, recordsIn, zoneFinder } from '../shapes.ts'
 
 const base = 'https://api.linode.com/v4'
 /** Seconds: Linode rounds everything else to what it knows. */
@@ -12,7 +11,7 @@ const pageSize = 500
 
 interface Zone {
   readonly id: string
-  readonly domain: string
+  readonly name: string
 }
 
 export const linode: ProviderDefinition = {
@@ -23,15 +22,15 @@ export const linode: ProviderDefinition = {
   times: { ttl: leastTtl, propagationTimeout: 120, pollingInterval: 15 },
   variables: [{ name: 'LINODE_TOKEN', about: 'API token that may read and write domains', required: true }],
   verified: 'against a fake of its documented interface; not at Linode itself',
-  open: (tools) => recordByRecord(storeOf(tools)),
+  open: (tools) => overRecords(accessOf(tools)),
 }
 
-function storeOf(tools: ProviderTools): RecordStore<Zone> {
+function accessOf(tools: ProviderTools): RecordAccess<Zone> {
   const { api, ttl } = tools
   const headers = { Authorization: `Bearer ${wanted(tools, 'LINODE_TOKEN')}` }
 
   const listed = (path: string, filter: Readonly<Record<string, string>>) =>
-    allPages(api, async (page: number | undefined = 1) => {
+    allPages(api, async (page) => {
       const url = `${base}${path}?page=${page}&page_size=${pageSize}`
       const answer = await api.send({
         method: 'GET',
@@ -41,28 +40,27 @@ function storeOf(tools: ProviderTools): RecordStore<Zone> {
       const fields = fieldsOf(answer.json())
       const [items, pages] = [listOf(fields?.['data']), fields?.['pages']]
       if (!items || typeof pages !== 'number') throw api.nonsense('a page without data')
-      return { items, next: page < pages ? page + 1 : undefined }
+      return { items, more: page < pages }
     })
   return {
-    async zoneFor(name) {
+    zoneOf: zoneFinder(api, async () => {
       // A slave zone is a copy that cannot be written.
       const found = await listed('/domains', { type: 'master' })
-      const zones = found.map((zone) => ({ id: textOf(zone['id']), domain: textOf(zone['domain']) }))
-      if (!zones.every((zone): zone is Zone => zone.id !== undefined && zone.domain !== undefined))
+      const zones = found.map((zone) => ({ id: textOf(zone['id']), name: textOf(zone['domain']) }))
+      if (!zones.every((zone): zone is Zone => zone.id !== undefined && zone.name !== undefined))
         throw api.nonsense('a list of domains without names')
-      return zoneHolding(api, name, zones, (zone) => zone.domain)
-    },
-    async recordsAt({ id, domain }, name) {
-      const names = [name, withinZone(name, domain, '')]
+      return zones
+    }),
+    async find({ id, name: zone }, name) {
+      const names = [name, withinZone(name, zone, '')]
       const found = await listed(`/domains/${encodeURIComponent(id)}/records`, { type: 'TXT' })
-      return found
-        .filter((record) => record['type'] === 'TXT' && names.includes(textOf(record['name']) ?? ''))
-        .map((record) => foundRecord(api, record['id'], record['target']))
+      const ours = found.filter((record) => record['type'] === 'TXT' && names.includes(textOf(record['name']) ?? ''))
+      return recordsIn(api, ours, 'target')
     },
-    async add({ id, domain }, { name, value }) {
+    async add({ id, name: zone }, { name, value }) {
       const json = {
         type: 'TXT',
-        name: withinZone(name, domain, ''),
+        name: withinZone(name, zone, ''),
         target: value,
         ttl_sec: Math.max(ttl, leastTtl),
       }

@@ -2,8 +2,7 @@
 // a zone of its own; records are changed by lists of changes.
 import { fieldsOf, listOf, textOf } from '../json.ts'
 import { given, type ProviderDefinition, type ProviderTools, wanted, withinZone } from '../provider.ts'
-import { foundRecord, type RecordStore, recordByRecord } from '../records.ts'
-import { allPages, zoneHolding } from '../zones.ts'
+import { allPages, type NamedZone, overRecords, type RecordAccess, recordsIn, zoneFinder } from '../shapes.ts'
 
 const base = 'https://api.scaleway.com/domain/v2beta1/dns-zones'
 /** Seconds: Scaleway takes no less. */
@@ -26,28 +25,28 @@ export const scaleway: ProviderDefinition = {
     { name: 'SCW_ACCESS_KEY', about: 'access key; taken, and not needed' },
   ],
   verified: 'against a fake of its documented interface; not at Scaleway itself',
-  open: (tools) => recordByRecord(storeOf(tools)),
+  open: (tools) => overRecords(accessOf(tools)),
 }
 
-function storeOf(tools: ProviderTools): RecordStore<string> {
+function accessOf(tools: ProviderTools): RecordAccess<NamedZone> {
   const { api, ttl } = tools
   const headers = { 'X-Auth-Token': wanted(tools, 'SCW_SECRET_KEY', 'SCALEWAY_API_TOKEN') }
   const project = given(tools, 'SCW_PROJECT_ID', 'SCALEWAY_PROJECT_ID')
-  const recordsOf = (zone: string) => `${base}/${encodeURIComponent(zone)}/records`
+  const recordsOf = (zone: NamedZone) => `${base}/${encodeURIComponent(zone.name)}/records`
 
   const listed = (url: string, key: string, filter: Readonly<Record<string, string>>) => {
     let seen = 0
-    return allPages(api, async (page: number | undefined = 1) => {
+    return allPages(api, async (page) => {
       const query = new URLSearchParams({ ...filter, page: String(page), page_size: String(pageSize) })
       const answer = await api.send({ method: 'GET', url: `${url}?${query}`, headers })
       const fields = fieldsOf(answer.json())
       const [items, total] = [listOf(fields?.[key]), Number(fields?.['total_count'])]
       if (!items || Number.isNaN(total)) throw api.nonsense(`a page without '${key}'`)
       seen += items.length
-      return { items, next: seen < total && items.length > 0 ? page + 1 : undefined }
+      return { items, more: seen < total && items.length > 0 }
     })
   }
-  const change = async (zone: string, json: Readonly<Record<string, unknown>>) => {
+  const change = async (zone: NamedZone, json: Readonly<Record<string, unknown>>) => {
     const body = { changes: [json], return_all_records: false, disallow_new_zone_creation: true }
     await api.send({
       method: 'PATCH',
@@ -58,19 +57,25 @@ function storeOf(tools: ProviderTools): RecordStore<string> {
     })
   }
   return {
-    async zoneFor(name) {
+    zoneOf: zoneFinder(api, async () => {
       const found = await listed(base, 'dns_zones', project === undefined ? {} : { project_id: project })
-      const zones = found.map(({ domain, subdomain }) => [textOf(subdomain), textOf(domain)].filter(Boolean).join('.'))
-      return zoneHolding(api, name, zones, (zone) => zone)
-    },
-    async recordsAt(zone, name) {
-      const label = withinZone(name, zone, '')
-      return (await listed(recordsOf(zone), 'records', { name: label, type: 'TXT' }))
-        .filter((record) => record['type'] === 'TXT' && record['name'] === label)
-        .map((record) => foundRecord(api, record['id'], record['data']))
+      return found.map(({ domain, subdomain }) => ({
+        name: [textOf(subdomain), textOf(domain)].filter(Boolean).join('.'),
+      }))
+    }),
+    async find(zone, name) {
+      const label = withinZone(name, zone.name, '')
+      const found = await listed(recordsOf(zone), 'records', { name: label, type: 'TXT' })
+      const ours = found.filter((record) => record['type'] === 'TXT' && record['name'] === label)
+      return recordsIn(api, ours, 'data')
     },
     async add(zone, { name, value }) {
-      const record = { name: withinZone(name, zone, ''), type: 'TXT', data: `"${value}"`, ttl: Math.max(ttl, leastTtl) }
+      const record = {
+        name: withinZone(name, zone.name, ''),
+        type: 'TXT',
+        data: `"${value}"`,
+        ttl: Math.max(ttl, leastTtl),
+      }
       await change(zone, { add: { records: [{ ...record, priority: 0 }] } })
     },
     remove: (zone, id) => change(zone, { delete: { id } }),
