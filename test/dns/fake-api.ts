@@ -44,6 +44,7 @@ export interface FakeApi {
     definition: ProviderDefinition,
     variables: Readonly<Record<string, string>>,
     zones?: readonly string[],
+    now?: () => Date,
   ): DnsProvider
   /** What was asked, `GET /path?query`, in order. */
   readonly log: string[]
@@ -143,7 +144,7 @@ export async function startFakeApi(t: Ending, hosts: readonly string[], handle: 
   return {
     log,
     faults,
-    open(definition, variables, zones = ['example.com']) {
+    open(definition, variables, zones = ['example.com'], now = () => new Date()) {
       const { provider } = openProvider(definition, {
         variable: (name) => variables[name],
         async zoneOf(name) {
@@ -152,7 +153,7 @@ export async function startFakeApi(t: Ending, hosts: readonly string[], handle: 
         },
         transport,
         userAgent: 'nixacme/0.0.0',
-        now: () => new Date(),
+        now,
         log: silent,
         signal: AbortSignal.timeout(60_000),
       })

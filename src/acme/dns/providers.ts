@@ -17,9 +17,11 @@ import { gandiv5 } from './providers/gandiv5.ts'
 import { godaddy } from './providers/godaddy.ts'
 import { hetzner } from './providers/hetzner.ts'
 import { httpreq } from './providers/httpreq.ts'
+import { inwx } from './providers/inwx.ts'
 import { ionos } from './providers/ionos.ts'
 import { linode } from './providers/linode.ts'
 import { manual } from './providers/manual.ts'
+import { netcup } from './providers/netcup.ts'
 import { pdns } from './providers/pdns.ts'
 import { route53 } from './providers/route53.ts'
 import { scaleway } from './providers/scaleway.ts'
@@ -36,9 +38,11 @@ export const providers: readonly ProviderDefinition[] = [
   godaddy,
   hetzner,
   httpreq,
+  inwx,
   ionos,
   linode,
   manual,
+  netcup,
   pdns,
   route53,
   scaleway,
