@@ -1,5 +1,7 @@
 // Starts other programs: hooks, systemctl, getent, and this program again. The only door to execa, and the reason that it
 // is loaded late. Nothing is passed on by default: each caller names the environment, and the time it may take.
+import type { Readable } from 'node:stream'
+import { StringDecoder } from 'node:string_decoder'
 import { execa, type Options } from 'execa'
 import { systemWord } from './errors.ts'
 
@@ -10,10 +12,12 @@ export interface ProgramOptions {
   readonly input?: string
   /** Text on file descriptor 3: for what must not be seen in the list of processes. */
   readonly script?: string
-  /** Where standard output goes: with ours, to our stderr, or into the result. */
-  readonly stdout: 'ours' | 'stderr' | 'capture'
+  /** Where standard output goes: with ours, to our stderr, into the result, or, with standard error, to `onLine`. */
+  readonly stdout: 'ours' | 'stderr' | 'capture' | 'lines'
   /** Standard error goes into the result, too: for programs whose words may hold what must not be told. Default: to ours. */
   readonly captureErrors?: boolean
+  /** Called with each line of `lines` as it comes, a long one in parts. */
+  readonly onLine?: (line: string) => void
   /** Seconds after which the program is ended. */
   readonly seconds?: number
   /** Ends the program with SIGTERM, and 10 seconds later with SIGKILL. */
@@ -39,8 +43,9 @@ export async function runProgram(
   args: readonly string[],
   options: ProgramOptions,
 ): Promise<ProgramResult> {
+  const isHeard = options.stdout === 'lines'
   const stdout = options.stdout === 'ours' ? 1 : options.stdout === 'stderr' ? 2 : 'pipe'
-  const errors = options.captureErrors ? 'pipe' : 2
+  const errors = options.captureErrors || isHeard ? 'pipe' : 2
   const stdin = options.input === undefined ? 'ignore' : 'pipe'
   const settings: Options = {
     ...(options.cwd !== undefined && { cwd: options.cwd }),
@@ -54,12 +59,14 @@ export async function runProgram(
       errors,
       ...(options.script === undefined ? [] : [[new TextEncoder().encode(options.script)]]),
     ],
+    ...(isHeard && { buffer: false }),
     cancelSignal: options.signal,
     forceKillAfterDelay: 10_000,
     reject: false,
     ...(options.captureErrors && { all: true }),
   }
   const running = execa(file, args, settings)
+  const ends = isHeard ? [running.stdout, running.stderr].map((stream) => hear(stream, options.onLine)) : []
   running.once('exit', () => {
     const late = setTimeout(() => {
       for (const stream of [running.stdout, running.stderr]) stream?.destroy()
@@ -67,12 +74,34 @@ export async function runProgram(
     running.once('close', () => clearTimeout(late))
   })
   const { exitCode, signal, timedOut, cause, stdout: text, all } = await running
+  for (const end of ends) end()
   return {
     status: exitCode ?? null,
     // Not by 'failed': that is true as well where the output of a program that ended well was cut off.
     failure: exitCode === 0 ? undefined : failureOf({ exitCode, signal, timedOut, cause, seconds: options.seconds }),
     stdout: typeof text === 'string' ? text : '',
     output: typeof all === 'string' ? all : '',
+  }
+}
+
+/** Characters: a program that never ends its line is not waited for. */
+const longestLine = 10_000
+
+/** Cuts what comes into lines; the result tells the last one, where it has no end. */
+function hear(stream: Readable | null, onLine: ProgramOptions['onLine']): () => void {
+  const decoder = new StringDecoder('utf8')
+  let rest = ''
+  stream?.on('data', (chunk: Buffer) => {
+    const lines = (rest + decoder.write(chunk)).split('\n')
+    rest = lines.pop() ?? ''
+    for (const line of lines) onLine?.(line.replace(/\r$/, ''))
+    if (rest.length > longestLine) {
+      onLine?.(rest)
+      rest = ''
+    }
+  })
+  return () => {
+    if (rest !== '') onLine?.(rest)
   }
 }
 

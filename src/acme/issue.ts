@@ -18,7 +18,7 @@ import type { OrderIdentity } from './pending-order.ts'
 import { isProblem } from './problem.ts'
 import { askFor, type RenewalReply } from './renewal-info.ts'
 import type { IssueRequest } from './request.ts'
-import { forgetOrder, type Obtained } from './resume.ts'
+import { forgetOrder } from './resume.ts'
 import { openTransport, type Transport } from './transport.ts'
 import type { Directory } from './types.ts'
 
@@ -73,7 +73,7 @@ export async function issue(req: IssueRequest): Promise<Issued | undefined> {
 }
 
 /** The profile to order. Throws `refused` (76) where the CA offers none that will do. */
-function profileFor({ profiles: offered }: Directory, req: IssueRequest): string | undefined {
+export function profileFor({ profiles: offered }: Directory, req: IssueRequest): string | undefined {
   const choice = chooseProfile(req, offered)
   if (choice.kind === 'refuse')
     throw new NixacmeError('refused', choice.reason, {
@@ -134,7 +134,7 @@ async function perform(client: AcmeClient, solvers: Solvers, key: PreparedKey, r
 }
 
 /** Throws `refused` (76) unless the certificate is what was asked for. */
-function checkIssued(key: string, chain: readonly string[], { names, mustStaple, now }: IssueRequest): void {
+export function checkIssued(key: string, chain: readonly string[], { names, mustStaple, now }: IssueRequest): void {
   checkSet({ key, chain }, names, now())
   const flaw = mustStaple ? flawOfMustStaple(chain[0] ?? '') : undefined
   if (flaw !== undefined)
@@ -154,19 +154,19 @@ const identityOf = (req: IssueRequest, accountUrl: string, profile: string | und
 })
 
 /** Whatever comes of the question, a signal too: the certificate is there. */
-async function withRenewal(client: AcmeClient, issued: Issued): Promise<Issued> {
+export async function withRenewal(client: AcmeClient, issued: Issued): Promise<Issued> {
   const { renewalId } = readLeaf(issued.chain[0] ?? '').facts
   const renewal = renewalId === undefined ? undefined : await askFor(client, renewalId).catch(() => undefined)
   return { ...issued, renewal }
 }
 
 /** Orders; once more after a new registration when the CA does not know the stored account. */
-async function withKnownAccount(
+export async function withKnownAccount<T extends object>(
   client: AcmeClient,
   req: IssueRequest,
   stored: string,
-  order: (accountUrl: string) => Promise<Obtained>,
-) {
+  order: (accountUrl: string) => Promise<T>,
+): Promise<T & { readonly accountUrl: string }> {
   try {
     return { ...(await order(stored)), accountUrl: stored }
   } catch (e) {

@@ -1,13 +1,15 @@
 // The work of `renew`, as the user whose files it makes: each job with the CA lent to it, and a report of each.
 
-import type { PresentCertificate } from '../acme/request.ts'
+import type { Issued } from '../acme/issue.ts'
+import type { IssueRequest, PresentCertificate } from '../acme/request.ts'
 import { messageOf, NixacmeError } from '../errors.ts'
+import { keyName } from '../job/identity.ts'
 import type { Job } from '../job/job.ts'
 import { type Secrets, secretReader, variablesOf } from '../job/variables.ts'
 import { logError } from '../log.ts'
 import { refuseCompromised } from '../renewal/condemned.ts'
 import type { Decision } from '../renewal/decision.ts'
-import { renew, type Tools } from '../renewal/renew.ts'
+import { type Errand, renew, type Tools } from '../renewal/renew.ts'
 import type { HeldSlot } from '../renewal/run-locks.ts'
 import type { StoredState } from '../renewal/state.ts'
 import { predecessor } from '../renewal/watch.ts'
@@ -71,8 +73,8 @@ async function renewOne(
     if (owner.fault) throw owner.fault
     const obtain: Tools['obtain'] = async (_, { standing, current, diary, withAccountLock }) => {
       const { server, paths, state } = standing
-      const { issue } = await import('../acme/issue.ts')
-      const issued = await issue({
+      const secrets = await secretsOf(job)
+      const request: IssueRequest = {
         names: job.names,
         directoryUrl: server.directoryUrl,
         plainHttp: job.plainHttp,
@@ -93,7 +95,7 @@ async function renewOne(
         present: presentCertificate(state),
         groupGid: owner.gid,
         groupName: job.group,
-        variables: variablesOf(await secretsOf(job), host),
+        variables: variablesOf(secrets, host),
         certificateKeys: [paths.key, ...(job.csr ? [job.csr.key] : [])],
         account: { dir: paths.account, json: paths.accountJson, key: paths.accountKey },
         withAccountLock,
@@ -105,7 +107,8 @@ async function renewOne(
         deadlineSeconds: job.orderTimeout,
         dryRun: settings.dryRun,
         userAgent: `nixacme/${host.version}`,
-      })
+      }
+      const issued = await issueBy(job, request, { standing, secrets })
       if (!issued) return undefined
       const { keyPem: key, chain, certUrl, accountUrl, renewal } = issued
       return { key, chain, certUrl, accountUrl, renewal, stored: () => issued.stored() }
@@ -138,6 +141,25 @@ async function renewOne(
     logError(log.about(job.cert), fault, { cert: job.cert, action: decided?.kind })
     return { ...report(job, roots.state, decided, job.lock.home), ...failure(fault) }
   }
+}
+
+/** By the engine of the job; each is loaded when there is work for it. */
+async function issueBy(
+  { engine, domainHash, names: [domain = ''] }: Job,
+  request: IssueRequest,
+  { standing: { paths, state }, secrets }: Pick<Errand, 'standing'> & { readonly secrets: Secrets },
+): Promise<Issued | undefined> {
+  if (engine.kind === 'native') return (await import('../acme/issue.ts')).issue(request)
+  const { issueByLego } = await import('../acme/lego/issue.ts')
+  return issueByLego({
+    ...request,
+    legoPath: engine.path,
+    flags: engine.flags,
+    isRenewal: state.domainHash === domainHash,
+    secrets,
+    folder: paths.certificates,
+    keyName: keyName(domain),
+  })
 }
 
 function presentCertificate({ candidate }: StoredState): PresentCertificate | undefined {

@@ -6,7 +6,9 @@ import { assertPlainHttp, assertWithinCa } from './assertions-of-cas.ts'
 import { assertCsr } from './assertions-of-csr.ts'
 import { type Assertion, areSound, type Candidate, effectivePlace } from './candidate.ts'
 import { assertExceptions, assertOneChallenge, assertProvable } from './challenges.ts'
+import { assertEngine } from './engine.ts'
 import type { Findings, Place } from './faults.ts'
+import { assertFlags } from './lego-flags.ts'
 import type { global } from './options.ts'
 import { placeOf, type Section } from './section.ts'
 import { certName, domain as wrongDomain } from './syntax.ts'
@@ -28,6 +30,8 @@ export function assertCertificate(cert: Candidate, findings: Findings): void {
     assertExceptions,
     assertProvable,
     assertCsr,
+    assertEngine,
+    assertFlags,
     assertPlainHttp,
     assertWithinCa,
     warnOfRepeatedNames,

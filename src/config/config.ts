@@ -9,6 +9,21 @@ export type LockPolicy = (typeof lockPolicies)[number]
 export const profilePolicies = ['required', 'preferred'] as const
 export type ProfilePolicy = (typeof profilePolicies)[number]
 
+export const engines = ['native', 'lego'] as const
+
+/** Who speaks with the CA. */
+export type Engine =
+  | { readonly kind: 'native' }
+  /** `path` null: found in PATH. */
+  | { readonly kind: 'lego'; readonly path: string | null; readonly flags: LegoFlags }
+
+/** The options extraLegoFlags, extraLegoRunFlags and extraLegoRenewFlags. */
+export interface LegoFlags {
+  readonly all: readonly string[]
+  readonly run: readonly string[]
+  readonly renew: readonly string[]
+}
+
 /** A certificate request of one's own: absolute paths of the request and of its key. */
 export interface OwnRequest {
   readonly request: string
@@ -86,11 +101,14 @@ export interface CertConfig {
   readonly notAfter: number | null
   /** Seconds that an order may take with all its waits. */
   readonly orderTimeout: number
-  /** These feed the hashes only; other values are refused until their work is there. */
+  readonly engine: Engine
+  /** These feed the hashes only: options as they were written. */
   readonly dnsProvider: string | null
   readonly extraLegoFlags: readonly string[]
   readonly extraLegoRunFlags: readonly string[]
   readonly extraLegoRenewFlags: readonly string[]
+  /** Likewise, of what flags of lego may have said, too. */
+  readonly written: { readonly ocspMustStaple: boolean; readonly profile: string | null }
 }
 
 /** A file or folder that the config was read from, and how it looked then; `stamp` null: it was not there. */

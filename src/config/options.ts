@@ -2,7 +2,7 @@
 // JSON Schema and the test of the manual all come from these tables. Names, types and defaults are those of the NixOS
 // module (contract 1.1, 1.2, 2.2); what is ours is marked so.
 import type * as z from 'zod'
-import { keyTypes, letsEncrypt, lockPolicies, profilePolicies } from './config.ts'
+import { engines, keyTypes, letsEncrypt, lockPolicies, profilePolicies } from './config.ts'
 import * as syntax from './syntax.ts'
 import * as value from './values.ts'
 
@@ -30,7 +30,6 @@ const option = <T extends z.ZodType>(
 
 const flags = () => value.texts(syntax.withoutNul)
 const orNull = () => value.nullableText(syntax.withoutNul)
-const legoFlags = 'options of lego, which is not used'
 
 /** May stand in `defaults` and in a certificate. */
 export const inheritable = {
@@ -158,9 +157,19 @@ export const inheritable = {
     '10m',
     'How long an order may take, with all its waits. Not an option of NixOS.',
   ),
-  extraLegoFlags: option(flags(), [], 'Further options for each call of lego.', legoFlags),
-  extraLegoRunFlags: option(flags(), [], 'Further options for lego run.', legoFlags),
-  extraLegoRenewFlags: option(flags(), [], 'Further options for lego renew.', legoFlags),
+  engine: option(
+    value.oneOf(engines),
+    'native',
+    'Who speaks with the CA: nixacme itself, or the lego that is installed. Not an option of NixOS.',
+  ),
+  legoPath: option(
+    value.nullableText(syntax.absolutePath, 'an absolute path'),
+    null,
+    'The program lego; null: found in PATH. Not an option of NixOS.',
+  ),
+  extraLegoFlags: option(flags(), [], 'Further options for each call of lego.'),
+  extraLegoRunFlags: option(flags(), [], 'Further options for lego run.'),
+  extraLegoRenewFlags: option(flags(), [], 'Further options for lego renew.'),
 } satisfies Options
 
 /** May stand in a certificate only. */

@@ -8,6 +8,7 @@ import type { Candidate } from './candidate.ts'
 import { challengeGroups } from './challenges.ts'
 import type { CertConfig, Config } from './config.ts'
 import type { Findings } from './faults.ts'
+import { meantByFlags } from './lego-flags.ts'
 import { merge, whereOf } from './merge.ts'
 import { type Complete, certificate, forwarded, type Given, global, inheritable, type Options } from './options.ts'
 import type { Files } from './read.ts'
@@ -108,7 +109,8 @@ function candidate(
   }
 }
 
-function certConfig({ name, options }: Candidate): CertConfig {
+function certConfig({ name, options: given }: Candidate): CertConfig {
+  const options = { ...given, ...meantByFlags(given) }
   return {
     name,
     domain: options.domain ?? name,
@@ -136,9 +138,23 @@ function certConfig({ name, options }: Candidate): CertConfig {
     keyReuse: options.keyReuse,
     notAfter: options.notAfter === null ? null : (durationSeconds(options.notAfter) ?? null),
     orderTimeout: durationSeconds(options.orderTimeout) ?? 0,
+    engine: engineOf(options),
     dnsProvider: options.dnsProvider,
     extraLegoFlags: options.extraLegoFlags,
     extraLegoRunFlags: options.extraLegoRunFlags,
     extraLegoRenewFlags: options.extraLegoRenewFlags,
+    written: {
+      ocspMustStaple: given.ocspMustStaple,
+      profile: [given.profile ?? []].flat().join(' ') || null,
+    },
+  }
+}
+
+function engineOf({ engine, legoPath, extraLegoFlags, extraLegoRunFlags, extraLegoRenewFlags }: Candidate['options']) {
+  if (engine === 'native') return { kind: engine }
+  return {
+    kind: engine,
+    path: legoPath,
+    flags: { all: extraLegoFlags, run: extraLegoRunFlags, renew: extraLegoRenewFlags },
   }
 }

@@ -10,7 +10,7 @@ const serverOf = (c: CertConfig, server: string | null): JobServer => ({
   directoryUrl: server || letsEncrypt,
   hashes: {
     account: accountHash({ ...c, server }),
-    certDir: certDirHash({ ...c, server, csr: c.csr?.request ?? null, profile: c.profiles.join(' ') || null }),
+    certDir: certDirHash({ ...c, ...c.written, server, csr: c.csr?.request ?? null }),
   },
 })
 
@@ -59,6 +59,7 @@ export function compile(config: Config): Job[] {
     keyReuse: c.keyReuse,
     notAfter: c.notAfter,
     orderTimeout: c.orderTimeout,
+    engine: c.engine,
     sources: config.sources,
   })
   return [...config.certs].sort((a, b) => byBytes(a.name, b.name)).map(one)

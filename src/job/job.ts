@@ -1,6 +1,14 @@
 // A job is all that the run phase needs to know of one certificate: made from the config by compile.ts, kept as
 // `<jobs>/<cert>.json`, read by `renew` with a light check (the strict one was the config's).
-import type { ChallengeGroup, ConfigSource, KeyType, LockPolicy, OwnRequest, ProfilePolicy } from '../config/config.ts'
+import type {
+  ChallengeGroup,
+  ConfigSource,
+  Engine,
+  KeyType,
+  LockPolicy,
+  OwnRequest,
+  ProfilePolicy,
+} from '../config/config.ts'
 import { messageOf, NixacmeError } from '../errors.ts'
 import { readTextIfThere } from '../fs.ts'
 import { type CertPaths, certPaths, jobPath, noEmail, type Roots } from './paths.ts'
@@ -56,6 +64,7 @@ export interface Job {
   readonly notAfter: number | null
   /** Seconds that an order may take with all its waits. */
   readonly orderTimeout: number
+  readonly engine: Engine
   readonly sources: readonly ConfigSource[]
 }
 
@@ -98,6 +107,14 @@ const texts = new Map([
   ['dns', ['provider']],
 ])
 
+const isEngine = (v: unknown) => {
+  if (!hasStrings(v, 'kind')) return false
+  const { kind, path, flags } = v as { kind: string; path?: unknown; flags?: unknown }
+  if (kind !== 'lego') return kind === 'native'
+  const lists = isRecord(flags) ? [flags['all'], flags['run'], flags['renew']] : [undefined]
+  return (path === null || isString(path)) && lists.every(isStrings)
+}
+
 const fields: Record<keyof Job, (v: unknown) => boolean> = {
   version: (v) => v === jobVersion,
   cert: isString,
@@ -132,6 +149,7 @@ const fields: Record<keyof Job, (v: unknown) => boolean> = {
   keyReuse: isBoolean,
   notAfter: isNumberOrNull,
   orderTimeout: (v) => typeof v === 'number',
+  engine: isEngine,
   sources: (v) => Array.isArray(v) && v.every((s) => hasStrings(s, 'path') && (s.stamp === null || isString(s.stamp))),
 }
 

@@ -38,9 +38,6 @@ const missing: Record<string, unknown> = {
   listenHTTP: ':80',
   listenTLS: ':443',
   s3Bucket: 'bucket',
-  extraLegoFlags: ['--x'],
-  extraLegoRunFlags: ['--x'],
-  extraLegoRenewFlags: ['--x'],
 }
 
 test('the options that are not there yet are exactly these', () => {

@@ -52,6 +52,8 @@ test('everything but the webroot has a default', () => {
     extraLegoFlags: [],
     extraLegoRunFlags: [],
     extraLegoRenewFlags: [],
+    engine: { kind: 'native' },
+    written: { ocspMustStaple: false, profile: null },
   })
 })
 

@@ -40,6 +40,8 @@ export const certConfig = (change: Partial<CertConfig> & { readonly name: string
   extraLegoFlags: [],
   extraLegoRunFlags: [],
   extraLegoRenewFlags: [],
+  engine: { kind: 'native' },
+  written: { ocspMustStaple: change.ocspMustStaple ?? false, profile: change.profiles?.join(' ') || null },
   ...change,
 })
 

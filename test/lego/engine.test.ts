@@ -1,0 +1,97 @@
+// `engine = "lego"` end to end with Pebble: the system's lego and a newer one get, renew and widen a certificate, in whose
+// state nothing else changes than with the native engine; failures are told by what lego says.
+import assert from 'node:assert/strict'
+import { X509Certificate } from 'node:crypto'
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, describe, type TestContext, test } from 'node:test'
+import { needs } from '../support/needs.ts'
+import { type Pebble, serve, startPebble, type WebServer } from '../support/pebble.ts'
+import { changesBetween } from '../support/tree.ts'
+import { cert, makeWorld, type Said, type World } from '../support/world.ts'
+import { accountUrl, legos } from './nixos.ts'
+
+const hmac = 'zWNDZM6eQGHWpSRTPal5eIUYFTu7EajVIoguysqZ9wG44nMEtx3MUAsUDkMTQ12W'
+
+let ca: Pebble
+let web: WebServer
+/** Pebble looks for the challenges of all at one port, so all share a webroot. */
+const webroot = mkdtempSync(join(tmpdir(), 'nixacme-lego-www-'))
+before(async () => {
+  // lego looks every five seconds whether a name is valid: once is enough.
+  ca = await startPebble({ externalAccounts: { 'kid-1': hmac }, authzReuse: 100 })
+  web = await serve(webroot, ca.httpPort)
+})
+after(async () => {
+  await Promise.all([web?.stop(), ca?.stop()])
+  rmSync(webroot, { recursive: true, force: true })
+})
+
+interface Scene {
+  readonly world: World
+  readonly env: Readonly<Record<string, string>>
+  renew(...args: readonly string[]): Promise<Said>
+}
+
+async function makeScene(
+  t: TestContext,
+  legoPath: string,
+  options: Readonly<Record<string, string | readonly string[]>> = {},
+): Promise<Scene | undefined> {
+  if (!needs(t, 'lego', 'pebble')) return undefined
+  const server = { server: ca.directoryUrl, caCertificates: [ca.tlsRoot], webroot }
+  const own = legoPath === 'lego' ? {} : { legoPath }
+  const world = await makeWorld(t, {
+    way: 'in-process',
+    defaults: { ...server, ...own, engine: 'lego', ...options },
+    certs: { [cert]: {} },
+  })
+  const env = { LEGO_EAB_KID: 'kid-1', LEGO_EAB_HMAC: hmac }
+  return { world, env, renew: (...args) => world.nixacme(['renew', ...args, cert], { env }) }
+}
+
+function went(well: Said): Said {
+  assert.equal(well.status, 0, well.stderr + well.stdout)
+  return well
+}
+
+const stored = (world: World) => readFileSync(world.paths().certificate, 'utf8')
+const namesIn = (pem: string) => new X509Certificate(pem).subjectAltName
+/** Folders of lego's own. */
+const left = (world: World) =>
+  readdirSync(world.paths().certificates).filter((name) => name.startsWith('.lego') || name.endsWith('.tmp'))
+
+describe('both', { concurrency: 4 }, () => {
+  for (const { name, command } of legos) {
+    test(`${name}: run, skip, renew, other names; one account, and nothing of lego left`, async (t) => {
+      const scene = await makeScene(t, command)
+      if (!scene) return
+      const { world, renew } = scene
+      const first = went(await renew())
+      assert.match(first.stderr, /lego: .*acme: Obtaining[\s\S]*installed new certificate/)
+      assert.equal(first.stderr.includes(hmac), false)
+      const [account, old] = [accountUrl(world), stored(world)]
+      assert.equal(namesIn(old), 'DNS:example.com')
+
+      const settled = world.tree()
+      assert.match(went(await renew()).stderr, /skipping renewal/)
+      assert.deepEqual(changesBetween(settled, world.tree()), [])
+
+      const renewed = went(await renew('--now'))
+      assert.match(renewed.stderr, /lego: .*Trying renewal/)
+      assert.notEqual(stored(world), old)
+      assert.notDeepEqual(
+        new X509Certificate(stored(world)).publicKey.export({ format: 'jwk' }),
+        new X509Certificate(old).publicKey.export({ format: 'jwk' }),
+      )
+
+      world.configure({ certs: { [cert]: { domain: 'www.example.com' } } })
+      went(await renew())
+      assert.equal(namesIn(stored(world)), 'DNS:www.example.com')
+      assert.equal(readFileSync(join(world.paths().out, 'fullchain.pem'), 'utf8'), stored(world))
+      assert.equal(accountUrl(world), account)
+      assert.deepEqual(left(world), [])
+    })
+  }
+})
