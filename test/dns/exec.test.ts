@@ -36,7 +36,7 @@ test('exec: the record, as lego has it; the environment holds what it is promise
   assert.deepEqual([...new Set(names)].sort(), ['DNS_KEY', 'EXEC_PATH', 'HOME', 'PATH', 'PWD'])
   assert.match(world.seen(), /^DNS_KEY=canary-1$/m)
   assert.equal(lines.length, 12, 'the folder is empty')
-  assert.deepEqual(world.told, [`${file}: done it`, `${file}: done it`])
+  assert.deepEqual(world.told, [`'${file}': done it`, `'${file}': done it`])
   const home = /^HOME=(.*)$/m.exec(world.seen())?.[1] ?? ''
   assert.ok(home.startsWith(tmpdir()) && !readdirSync(tmpdir()).some((one) => home.endsWith(one)), home)
 })
@@ -58,7 +58,7 @@ test('exec: a failure is told with its last words, without credentials', async (
   const file = world.script('dns', `echo first; echo "the zone is locked for $DNS_KEY" >&2; exit 3\n`)
   const provider = world.open(exec, { EXEC_PATH: file, DNS_KEY: 'canary-1' })
   await assert.rejects(provider.present(record), isOf('refused', /dns' ended with status 3: the zone is locked for …$/))
-  assert.deepEqual(world.told, [`${file}: first`, `${file}: the zone is locked for …`])
+  assert.deepEqual(world.told, [`'${file}': first`, `'${file}': the zone is locked for …`])
 })
 
 test('exec: what cannot be run is told before anything starts', (t) => {
@@ -79,7 +79,7 @@ test('exec: what a program leaves running does not hold the run; a signal ends i
   await world.open(exec, { EXEC_PATH: file }).present(record)
   process.kill(Number(world.seen()), 'SIGKILL')
   assert.ok(Date.now() - begin < 40_000)
-  assert.deepEqual(world.told, [`${file}: started`])
+  assert.deepEqual(world.told, [`'${file}': started`])
 
   const stop = new AbortController()
   const slow = world.script('slow', `echo up >>"$OUT"; exec sleep 50\n`)

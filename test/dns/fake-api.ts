@@ -46,6 +46,8 @@ export interface FakeApi {
     zones?: readonly string[],
     now?: () => Date,
   ): DnsProvider
+  /** The way here for other programs: variables that curl knows. */
+  readonly forCurl: { readonly HTTPS_PROXY: string; readonly CURL_CA_BUNDLE: string }
   /** What was asked, `GET /path?query`, in order. */
   readonly log: string[]
   /** What was wrong with requests; checked at the end of the test, too. */
@@ -144,6 +146,7 @@ export async function startFakeApi(t: Ending, hosts: readonly string[], handle: 
   return {
     log,
     faults,
+    forCurl: { ...env, CURL_CA_BUNDLE: root },
     open(definition, variables, zones = ['example.com'], now = () => new Date()) {
       const { provider } = openProvider(definition, {
         variable: (name) => variables[name],

@@ -240,10 +240,11 @@ export class Api {
   }
 }
 
-/** A text that may be told: these are left out of it, as they are and as they stand in a URL. */
+/** A text that may be told: these are left out of it, as they are, and as they stand in a URL and in JSON. */
 export function withoutSecrets(text: string, all: readonly string[]): string {
   const secrets = all.filter((secret) => secret.length >= 4)
-  return [...secrets, ...secrets.map(encodeURIComponent)]
+  const inJson = secrets.map((secret) => JSON.stringify(secret).slice(1, -1))
+  return [...secrets, ...secrets.map(encodeURIComponent), ...inJson]
     .sort((a, b) => b.length - a.length)
     .reduce((clean, secret) => clean.replaceAll(secret, '…'), text)
 }

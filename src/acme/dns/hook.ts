@@ -11,6 +11,8 @@ export interface Hook {
   /** Absolute, or a name that is looked for in PATH. */
   readonly file: string
   readonly args: readonly string[]
+  /** What messages call it: the file, in quotes, unless told. */
+  readonly title?: string
   /** Beside PATH, LANG and HOME (the empty folder, where it starts, too). */
   readonly env?: Readonly<Record<string, string>>
   /** Fills the folder before it starts. */
@@ -42,7 +44,7 @@ const mostLines = 100
 const longestLine = 300
 
 export function hookRunner({ env, log, signal, secrets }: HookOptions): RunHook {
-  return async ({ file, args, env: own = {}, prepare, collect }) => {
+  return async ({ file, args, title = `'${file}'`, env: own = {}, prepare, collect }) => {
     const folder = mkdtempSync(join(tmpdir(), 'nixacme-hook-'))
     try {
       prepare?.(folder)
@@ -58,10 +60,10 @@ export function hookRunner({ env, log, signal, secrets }: HookOptions): RunHook 
       signal.throwIfAborted()
       collect?.(folder)
       const lines = wordsOf(output, secrets())
-      for (const line of lines) log.info(`${file}: ${line}`)
+      for (const line of lines) log.info(`${title}: ${line}`)
       if (failure === undefined) return stdout
       const said = lines.length === 0 ? '' : `: ${lines.at(-1)}`
-      throw new NixacmeError(status === null ? 'config' : 'refused', `'${file}' ${failure}${said}`)
+      throw new NixacmeError(status === null ? 'config' : 'refused', `${title} ${failure}${said}`)
     } finally {
       rmSync(folder, { recursive: true, force: true })
     }

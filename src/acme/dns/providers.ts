@@ -3,6 +3,7 @@ import { NixacmeError } from '../../errors.ts'
 import type { Log } from '../../log.ts'
 import type { Transport } from '../transport.ts'
 import { Api } from './api.ts'
+import { acmesh } from './bridges/acmesh.ts'
 import type { Bridge } from './bridges/bridge.ts'
 import { certbot } from './bridges/certbot.ts'
 import { dehydrated } from './bridges/dehydrated.ts'
@@ -50,7 +51,7 @@ export const providers: readonly ProviderDefinition[] = [
 ]
 
 /** What speaks to providers through the scripts and hooks of other clients: `<prefix>:<rest>`. */
-export const bridges: readonly Bridge[] = [certbot, dehydrated]
+export const bridges: readonly Bridge[] = [acmesh, certbot, dehydrated]
 
 /** Undefined for a name that nobody has. Throws `config` (78) for a bridge's name that makes no sense. */
 export function providerNamed(name: string): ProviderDefinition | undefined {
