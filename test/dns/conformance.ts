@@ -22,8 +22,10 @@ export interface Conformance {
   /** What works; secret values hold the word `canary`. */
   readonly variables: Readonly<Record<string, string>>
   makeFake(): Fake
-  /** What the provider answers to wrong credentials. */
-  readonly denied: FakeReply
+  /** What the provider answers to wrong credentials; a function, where some requests need none. */
+  readonly denied: FakeReply | ((request: FakeRequest) => FakeReply)
+  /** The zone of the cases, where the provider serves no other; undefined: example.com. */
+  readonly zone?: string
   /** What it answers when it was asked too often; undefined: 429. */
   readonly limited?: FakeReply
   /** It takes one value for a name only (DuckDNS): the cases with several are left out, and its manual tells. */
@@ -32,8 +34,6 @@ export interface Conformance {
   readonly answersAnything?: boolean
 }
 
-const name = '_acme-challenge.www.example.com'
-const other = '_acme-challenge.example.com'
 const value = 'LPsIwTo7o8BoG0-vjCyGQGBWSVIPxI-i_X336eUOQZo'
 const second = 'gfj9Xq-Rg85nM_0123456789abcdefABCDEF0123456'
 const foreign = 'v=spf1 -all'
@@ -58,7 +58,9 @@ export function proveConformance({
   limited,
   oneValue,
   answersAnything,
+  zone = 'example.com',
 }: Conformance): void {
+  const [name, other] = [`_acme-challenge.www.${zone}`, `_acme-challenge.${zone}`]
   const { title, name: code } = definition
   const caseOf = (what: string, action: (t: Parameters<typeof startFakeApi>[0], fake: Fake) => Promise<void>) =>
     test(`${code}: ${what}`, (t) => action(t, makeFake()))
@@ -98,7 +100,7 @@ export function proveConformance({
   })
 
   caseOf('wrong credentials are refused, and not told', async (t) => {
-    const api = await startFakeApi(t, hosts, () => denied)
+    const api = await startFakeApi(t, hosts, typeof denied === 'function' ? denied : () => denied)
     const provider = api.open(definition, variables)
     const tells = (e: NixacmeError) => assert.ok(e.message.includes(title), e.message)
     await assert.rejects(provider.present({ name, value }), isOf('refused', tells))

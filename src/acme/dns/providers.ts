@@ -13,6 +13,7 @@ import { acmeDns } from './providers/acme-dns.ts'
 import { cloudflare } from './providers/cloudflare.ts'
 import { desec } from './providers/desec.ts'
 import { digitalocean } from './providers/digitalocean.ts'
+import { duckdns } from './providers/duckdns.ts'
 import { exec } from './providers/exec.ts'
 import { gandiv5 } from './providers/gandiv5.ts'
 import { godaddy } from './providers/godaddy.ts'
@@ -22,8 +23,12 @@ import { inwx } from './providers/inwx.ts'
 import { ionos } from './providers/ionos.ts'
 import { linode } from './providers/linode.ts'
 import { manual } from './providers/manual.ts'
+import { namecheap } from './providers/namecheap.ts'
 import { netcup } from './providers/netcup.ts'
+import { njalla } from './providers/njalla.ts'
+import { ovh } from './providers/ovh.ts'
 import { pdns } from './providers/pdns.ts'
+import { porkbun } from './providers/porkbun.ts'
 import { route53 } from './providers/route53.ts'
 import { scaleway } from './providers/scaleway.ts'
 import { vultr } from './providers/vultr.ts'
@@ -34,6 +39,7 @@ export const providers: readonly ProviderDefinition[] = [
   cloudflare,
   desec,
   digitalocean,
+  duckdns,
   exec,
   gandiv5,
   godaddy,
@@ -43,8 +49,12 @@ export const providers: readonly ProviderDefinition[] = [
   ionos,
   linode,
   manual,
+  namecheap,
   netcup,
+  njalla,
+  ovh,
   pdns,
+  porkbun,
   route53,
   scaleway,
   vultr,
