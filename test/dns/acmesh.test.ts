@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { providerNamed } from '../../src/acme/dns/providers.ts'
 import { NixacmeError } from '../../src/errors.ts'
+import { needs } from '../support/needs.ts'
 import { type FakeReply, type FakeRequest, startFakeApi } from './fake-api.ts'
 import { makeHookWorld, record } from './hook-world.ts'
 
@@ -162,6 +163,7 @@ const isOf = (kind: string, pattern: RegExp) => (e: unknown) => {
 }
 
 test('acmesh: a script for a JSON interface puts and takes away, beside what others have', async (t) => {
+  if (!needs(t, 'curl', 'openssl')) return
   const fake = makeJsonFake()
   const { world, open } = await setUp(t, fake.handle)
   const values = () => fake.records.map(({ content }) => content)
@@ -186,6 +188,7 @@ test('acmesh: a script for a JSON interface puts and takes away, beside what oth
 })
 
 test('acmesh: a script for forms, with a session that it keeps from one call to the next', async (t) => {
+  if (!needs(t, 'curl', 'openssl')) return
   const values: string[] = []
   let logins = 0
   const { open, world } = await setUp(t, ({ path, headers, form }) => {

@@ -3,6 +3,7 @@ export type Part =
   | 'apache'
   | 'busybox'
   | 'certbot'
+  | 'curl'
   | 'dbus'
   | 'debian-testing'
   | 'hyperfine'
