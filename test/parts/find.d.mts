@@ -1,6 +1,7 @@
 // The types of find.mjs, which itself must run before any package is installed.
 export type Part =
   | 'apache'
+  | 'bind9'
   | 'busybox'
   | 'certbot'
   | 'curl'
@@ -8,6 +9,7 @@ export type Part =
   | 'debian-testing'
   | 'hyperfine'
   | 'ip'
+  | 'knot'
   | 'lego'
   | 'mandoc'
   | 'nginx'

@@ -70,7 +70,9 @@ export function overTcp<T>(server: ServerAddress, bytes: Buffer, options: Exchan
 
 type Start<T> = (settle: (answer: T) => void, fail: (e: Error) => void) => () => void
 
-function attempt<T>({ seconds, signal }: ExchangeOptions<T>, start: Start<T>): Promise<T> {
+function attempt<T>({ seconds, signal: whole }: ExchangeOptions<T>, start: Start<T>): Promise<T> {
+  // Of its own: Node warns about more than ten listeners to one, and there may be many questions at a time.
+  const signal = AbortSignal.any([whole])
   return new Promise((resolve, reject) => {
     let isOver = false
     const over = (action: () => void) => {

@@ -29,6 +29,7 @@ import { njalla } from './providers/njalla.ts'
 import { ovh } from './providers/ovh.ts'
 import { pdns } from './providers/pdns.ts'
 import { porkbun } from './providers/porkbun.ts'
+import { rfc2136 } from './providers/rfc2136.ts'
 import { route53 } from './providers/route53.ts'
 import { scaleway } from './providers/scaleway.ts'
 import { vultr } from './providers/vultr.ts'
@@ -55,6 +56,7 @@ export const providers: readonly ProviderDefinition[] = [
   ovh,
   pdns,
   porkbun,
+  rfc2136,
   route53,
   scaleway,
   vultr,

@@ -50,11 +50,13 @@ export async function serverAddresses(text: string, option: string, signal: Abor
 }
 
 /** The system's own lookup can be ended by nobody; it is no longer waited for. */
-function bounded<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+function bounded<T>(promise: Promise<T>, whole: AbortSignal): Promise<T> {
+  const signal = AbortSignal.any([whole])
   return new Promise((resolve, reject) => {
     const late = setTimeout(() => reject(new Error(`no answer within ${lookupSeconds} s`)), lookupSeconds * 1000)
     const stop = () => reject(signal.reason)
-    signal.addEventListener('abort', stop, { once: true })
+    if (signal.aborted) stop()
+    else signal.addEventListener('abort', stop, { once: true })
     promise.then(resolve, reject).finally(() => {
       clearTimeout(late)
       signal.removeEventListener('abort', stop)
