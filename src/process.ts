@@ -73,12 +73,13 @@ export async function runProgram(
     }, afterEndMs)
     running.once('close', () => clearTimeout(late))
   })
-  const { exitCode, signal, timedOut, cause, stdout: text, all } = await running
+  const { exitCode, signal, timedOut, isCanceled, cause, stdout: text, all } = await running
+  // Not by 'failed': that is true as well where the output of a program that ended well was cut off.
+  const isGood = exitCode === 0 && !timedOut && !isCanceled
   for (const end of ends) end()
   return {
     status: exitCode ?? null,
-    // Not by 'failed': that is true as well where the output of a program that ended well was cut off.
-    failure: exitCode === 0 ? undefined : failureOf({ exitCode, signal, timedOut, cause, seconds: options.seconds }),
+    failure: isGood ? undefined : failureOf({ exitCode, signal, timedOut, cause, seconds: options.seconds }),
     stdout: typeof text === 'string' ? text : '',
     output: typeof all === 'string' ? all : '',
   }

@@ -1,8 +1,10 @@
 // The bridge to scripts in acme.sh's style, with two that were written for this test: one for a JSON interface, one for an
-// interface of forms with a session and signatures. Credentials are looked for in the arguments of every process meanwhile.
+// interface of forms with a session and signatures. Credentials are looked for in the arguments of every process, and in the
+// folder of the script, meanwhile.
 import assert from 'node:assert/strict'
 import { createHmac } from 'node:crypto'
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { providerNamed } from '../../src/acme/dns/providers.ts'
@@ -97,18 +99,26 @@ _testform() {
 }
 `
 
-/** Throws when a process of this machine has the secret among its arguments. */
-function lookAtArguments(): void {
-  for (const pid of readdirSync('/proc').filter((one) => /^\d+$/.test(one))) {
-    let line = ''
-    try {
-      line = readFileSync(`/proc/${pid}/cmdline`, 'utf8')
-    } catch {
-      // It has ended.
-    }
-    for (const form of [secret, Buffer.from(secret).toString('hex'), Buffer.from(secret).toString('base64')])
-      assert.ok(!line.includes(form) && !line.includes(`canary-${process.pid}`), line.replaceAll('\0', ' '))
+/** The text of a file; nothing where it has gone meanwhile. */
+function textOf(path: string): string {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch {
+    return ''
   }
+}
+
+/** Throws when a process of this machine has the secret among its arguments, or a file of a hook holds it. */
+function lookForSecret(): void {
+  const lines = readdirSync('/proc').flatMap((one) => (/^\d+$/.test(one) ? [`/proc/${one}/cmdline`] : []))
+  const folders = readdirSync(tmpdir()).filter((one) => one.startsWith('nixacme-hook-') && !one.includes('test'))
+  const files = folders.flatMap((one) => {
+    const folder = join(tmpdir(), one)
+    return existsSync(folder) ? readdirSync(folder).map((file) => join(folder, file)) : []
+  })
+  const forms = [`canary-${process.pid}`, ...(['hex', 'base64'] as const).map((as) => Buffer.from(secret).toString(as))]
+  for (const path of [...lines, ...files])
+    for (const form of forms) assert.ok(!textOf(path).includes(form), `${path}: ${textOf(path).replaceAll('\0', ' ')}`)
 }
 
 function makeJsonFake() {
@@ -117,7 +127,7 @@ function makeJsonFake() {
   return {
     records,
     handle({ method, path, query, headers, json }: FakeRequest): FakeReply {
-      lookAtArguments()
+      lookForSecret()
       if (headers.authorization !== `Bearer ${secret}`)
         return { status: 401, json: { error: `not ${headers.authorization}` } }
       if (path === '/v1/zones')
@@ -192,7 +202,7 @@ test('acmesh: a script for forms, with a session that it keeps from one call to 
   const values: string[] = []
   let logins = 0
   const { open, world } = await setUp(t, ({ path, headers, form }) => {
-    lookAtArguments()
+    lookForSecret()
     const fields = Object.fromEntries(form())
     if (path === '/login') {
       assert.deepEqual(fields, { user: 'me & you', password: secret })
@@ -239,6 +249,7 @@ test('acmesh: a script sees the variables that it names, and no others', async (
   ])
   const [home] = /(?<=^HOME=).*/m.exec(seen) ?? []
   assert.ok(seen.endsWith(`\n${home}\n`), 'it starts in its home, which is empty')
+  assert.ok(!existsSync(home ?? ''), 'and goes away')
   await provider.cleanUp({ name, value })
   assert.deepEqual(world.told, ["the script 'dns_env': the script has no function 'dns_env_rm'"])
 })

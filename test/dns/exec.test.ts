@@ -82,7 +82,8 @@ test('exec: what a program leaves running does not hold the run; a signal ends i
   assert.deepEqual(world.told, [`'${file}': started`])
 
   const stop = new AbortController()
-  const slow = world.script('slow', `echo up >>"$OUT"; exec sleep 50\n`)
+  // One that ends well when it is told to end has not done its work either.
+  const slow = world.script('slow', `trap 'exit 0' TERM; echo up >>"$OUT"; sleep 50 & wait\n`)
   const running = world.open(exec, { EXEC_PATH: slow }, { signal: stop.signal }).present(record)
   while (!world.seen().includes('up')) await new Promise((resolve) => setTimeout(resolve, 10))
   stop.abort(new Error('stopped by the test'))
