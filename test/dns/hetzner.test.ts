@@ -40,15 +40,17 @@ function makeCloud({ zones = ['example.com'], ends = ['success'] }: CloudOptions
   }
   const change = (name: string, verb: string, { records, ttl }: { records: { value: string }[]; ttl?: number }) => {
     looks = 0
+    if (ends.includes('error')) return { status: 201, ...action() }
     const set = sets.get(name)
     const values = records.map(({ value }) => value)
     for (const value of values) assert.match(value, /^".*"$/)
     if (verb === 'add_records') {
-      if (set) assert.ok(ttl === undefined || ttl === set.ttl, 'the TTL of a set that is there')
-      if (values.some((value) => set?.values.includes(value))) return failure(409, 'uniqueness_error', 'not unique')
+      if (set && ttl !== undefined && ttl !== set.ttl) return failure(422, 'invalid_input', 'has differing record TTLs')
+      const twice = values.find((value) => set?.values.includes(value))
+      if (twice !== undefined) return failure(422, 'invalid_input', `duplicate value '${twice}'`)
       sets.set(name, { ttl: set?.ttl ?? ttl ?? 3600, values: [...(set?.values ?? []), ...values] })
     } else {
-      assert.ok(set && values.every((value) => set.values.includes(value)), 'what is removed must be there')
+      if (!set || !values.every((value) => set.values.includes(value))) return failure(404, 'not_found', 'not found')
       set.values = set.values.filter((value) => !values.includes(value))
       if (set.values.length === 0) sets.delete(name)
     }
@@ -155,6 +157,20 @@ test('hetzner: an action that fails is a refusal in its words; without a zone no
   const api = await startFakeApi(t, cloud.hosts, makeCloud({ zones: ['example.net'] }).handle)
   await assert.rejects(api.open(hetzner, cloud.variables).present(record), { kind: 'refused', message: /no zone/ })
   assert.throws(() => api.open(hetzner, {}), { kind: 'config', message: /'HETZNER_API_TOKEN' or 'HETZNER_API_KEY'/ })
+})
+
+test('hetzner: somebody else adds or removes the same at the same time: done, not refused', async (t) => {
+  const fake = makeCloud()
+  const api = await startFakeApi(t, cloud.hosts, (request) => {
+    if (request.path.endsWith('/add_records')) fake.add(record.name, record.value)
+    if (request.path.endsWith('/remove_records')) fake.sets.clear()
+    return fake.handle(request)
+  })
+  const provider = api.open(hetzner, cloud.variables)
+  await provider.present(record)
+  assert.deepEqual(fake.values(record.name), [record.value])
+  await provider.cleanUp(record)
+  assert.deepEqual(fake.values(record.name), [])
 })
 
 test('hetzner (DNS Console): zone and record on second pages', async (t) => {

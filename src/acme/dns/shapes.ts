@@ -1,6 +1,6 @@
 // The shapes that interfaces of DNS providers come in: lists of zones in pages, records of their own, and whole sets of
 // values at a name. What must hold for all of them is here once: others' values stay, twice is as good as once.
-import type { NixacmeError } from '../../errors.ts'
+import { NixacmeError } from '../../errors.ts'
 import { type Api, wordsOf } from './api.ts'
 import { fieldsOf, listOf, textOf, unquoted } from './json.ts'
 import { candidateZones, type DnsProvider, type TxtRecord } from './provider.ts'
@@ -99,6 +99,18 @@ export function overRecords<Zone>({ zoneOf, find, add, remove }: RecordAccess<Zo
       const found = await find(zone, record.name)
       for (const { id, value } of found) if (value === record.value) await remove(zone, id, record)
     },
+  }
+}
+
+/**
+ * Does it, for providers that have no clear word for 'is there already' and 'is not there': after a refusal the records tell
+ * whether somebody else has done it.
+ */
+export async function unlessDone(action: () => Promise<unknown>, isDone: () => Promise<boolean>): Promise<void> {
+  try {
+    await action()
+  } catch (e) {
+    if (!(e instanceof NixacmeError && e.kind === 'refused' && (await isDone()))) throw e
   }
 }
 

@@ -23,7 +23,6 @@ export const gandiv5: ProviderDefinition = {
   ],
   notes: ['One of the two must be set.', 'Gandi takes no TTL below 300; a lower one becomes that.'],
   verified: 'against a fake of its documented interface; not at Gandi itself',
-  oneByOne: true,
   open(tools) {
     const { api } = tools
     const headers = headersOf(tools)

@@ -12,7 +12,7 @@ import {
   type TxtRecord,
   withinZone,
 } from '../provider.ts'
-import { allPages, fieldIn, listIn, overRecords, zoneFinder } from '../shapes.ts'
+import { allPages, fieldIn, listIn, overRecords, unlessDone, zoneFinder } from '../shapes.ts'
 
 const cloudBase = 'https://api.hetzner.cloud/v1'
 const consoleBase = 'https://dns.hetzner.com/api/v1'
@@ -125,14 +125,18 @@ function overCloud({ api, ttl, signal }: ProviderTools, token: string): DnsProvi
       const path = await setOf(name)
       const values = await valuesAt(path)
       if (values?.some((one) => unquoted(one) === value)) return
-      // The TTL of a set that is there is its owner's.
+      // A TTL that differs from that of a set which is there would be refused.
       const json = { records: [{ value: `"${value}"` }], ...(values === undefined && { ttl: Math.max(ttl, 60) }) }
-      await act(`${path}/actions/add_records`, json)
+      const isThere = async () => (await valuesAt(path))?.some((one) => unquoted(one) === value) === true
+      await unlessDone(() => act(`${path}/actions/add_records`, json), isThere)
     },
     async cleanUp({ name, value }: TxtRecord) {
       const path = await setOf(name)
       const ours = (await valuesAt(path))?.filter((one) => unquoted(one) === value) ?? []
-      if (ours.length > 0) await act(`${path}/actions/remove_records`, { records: ours.map((one) => ({ value: one })) })
+      if (ours.length === 0) return
+      const records = ours.map((one) => ({ value: one }))
+      const isGone = async () => (await valuesAt(path))?.some((one) => ours.includes(one)) !== true
+      await unlessDone(() => act(`${path}/actions/remove_records`, { records }), isGone)
     },
   }
 }

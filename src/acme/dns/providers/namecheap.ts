@@ -29,7 +29,7 @@ export const namecheap: ProviderDefinition = {
   notes: [
     'The address that the machine goes out by must be on the list of allowed addresses; it is asked of dynamicdns.park-your-domain.com.',
     'A change replaces all records of the domain: others, of all types, and the kind of mail service are written again as they were read.',
-    'Whatever somebody else changes in the same second is lost.',
+    'Renewals at the same time can undo the changes of each other: with several certificates below one domain set maxConcurrentRenewals to 1.',
   ],
   verified: 'against a fake of its documented interface; not at Namecheap itself',
   oneByOne: true,

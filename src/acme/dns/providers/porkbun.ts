@@ -1,8 +1,7 @@
 // Porkbun: records with identifiers, everything by POST with the keys in the body (https://porkbun.com/api/json/v3/documentation).
-import { NixacmeError } from '../../../errors.ts'
 import { fieldsOf, textOf } from '../json.ts'
 import { type ProviderDefinition, wanted, withinZone } from '../provider.ts'
-import { allPages, fieldIn, listIn, type NamedZone, overRecords, recordsIn, zoneFinder } from '../shapes.ts'
+import { allPages, fieldIn, listIn, type NamedZone, overRecords, recordsIn, unlessDone, zoneFinder } from '../shapes.ts'
 
 const base = 'https://api.porkbun.com/api/json/v3'
 /** Domains come in chunks of so many. */
@@ -29,7 +28,7 @@ export const porkbun: ProviderDefinition = {
     const { api } = tools
     const keys = { apikey: wanted(tools, 'PORKBUN_API_KEY'), secretapikey: wanted(tools, 'PORKBUN_SECRET_API_KEY') }
     const ttl = `${Math.max(tools.ttl, leastTtl)}`
-    /** Nothing is harmed by asking twice: Porkbun takes no record that is there already. */
+    /** Nothing is harmed by asking twice: Porkbun takes no record that is there already, though it has no word for that. */
     const ask = async (path: string, more: Readonly<Record<string, string>> = {}): Promise<unknown> => {
       const url = `${base}/${path}`
       const answer = await api.send({
@@ -73,13 +72,4 @@ export const porkbun: ProviderDefinition = {
         ),
     })
   },
-}
-
-/** Porkbun has no word of its own for 'exists' or 'not there': after a refusal the records tell. */
-async function unlessDone(action: () => Promise<unknown>, isDone: () => Promise<boolean>): Promise<void> {
-  try {
-    await action()
-  } catch (e) {
-    if (!(e instanceof NixacmeError && e.kind === 'refused' && (await isDone()))) throw e
-  }
 }
