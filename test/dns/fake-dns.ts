@@ -1,8 +1,8 @@
-// A name server in the test's own process, by UDP and TCP on one port of 127.0.0.1: says what the test has it say, and
+// A name server in the test's own process, by UDP and TCP on one port of 127.0.0.1 (or ::1): says what the test has it say, and
 // nothing, or nonsense, where that is the point.
 import { createSocket } from 'node:dgram'
 import { type AddressInfo, createServer, isIPv6, type Socket } from 'node:net'
-import type { ServerAddress } from '../../src/acme/dns/server-address.ts'
+import { type ServerAddress, show } from '../../src/acme/dns/server-address.ts'
 import {
   classes,
   decodeMessage,
@@ -37,7 +37,7 @@ export interface FakeQuestion {
 }
 
 export interface FakeDns extends ServerAddress {
-  /** `127.0.0.1:<port>`. */
+  /** `127.0.0.1:<port>`, `[::1]:<port>`. */
   readonly text: string
   /** `udp SOA example.com`, in order. */
   readonly log: string[]
@@ -51,6 +51,7 @@ interface Ending {
 export async function startFakeDns(
   t: Ending,
   answer: (question: FakeQuestion) => FakeAnswer | undefined,
+  address = '127.0.0.1',
 ): Promise<FakeDns> {
   const log: string[] = []
   const handle = (bytes: Buffer, over: 'udp' | 'tcp'): Buffer[] => {
@@ -74,9 +75,9 @@ export async function startFakeDns(
     })
     return found.bytes?.(whole) ?? [whole]
   }
-  const udp = createSocket('udp4')
-  udp.on('message', (bytes, { port, address }) => {
-    for (const one of handle(bytes, 'udp')) udp.send(one, port, address)
+  const udp = createSocket(isIPv6(address) ? 'udp6' : 'udp4')
+  udp.on('message', (bytes, from) => {
+    for (const one of handle(bytes, 'udp')) udp.send(one, from.port, from.address)
   })
   const sockets = new Set<Socket>()
   const tcp = createServer((socket) => {
@@ -92,15 +93,15 @@ export async function startFakeDns(
       if (answers.length === 0) socket.end()
     })
   })
-  await new Promise<void>((resolve) => tcp.listen(0, '127.0.0.1', resolve))
+  await new Promise<void>((resolve) => tcp.listen(0, address, resolve))
   const { port } = tcp.address() as AddressInfo
-  await new Promise<void>((resolve) => udp.bind(port, '127.0.0.1', resolve))
+  await new Promise<void>((resolve) => udp.bind(port, address, resolve))
   t.after(() => {
     udp.close()
     tcp.close()
     for (const socket of sockets) socket.destroy()
   })
-  return { address: '127.0.0.1', port, text: `127.0.0.1:${port}`, log }
+  return { address, port, text: show({ address, port }), log }
 }
 
 /** Answers from rows: NXDOMAIN for names that have none. */

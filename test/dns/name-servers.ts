@@ -40,6 +40,9 @@ const keys = [...algorithms, 'stranger'].map((one) => ({
 }))
 const writers = algorithms.map(keyName)
 
+/** The only name of its zone that can be changed, and only TXT: the example of nixacme-dns(7). */
+export const policed = '_acme-challenge.www.child.example.test'
+
 interface Place {
   readonly dir: string
   readonly bind: number
@@ -54,7 +57,7 @@ function bindConfig({ dir, bind, knot }: Place): string {
   const folder = join(dir, 'bind')
   mkdirSync(folder)
   const own = ['@ NS ns1', 'ns1 A 127.0.0.1']
-  const zones: Readonly<Record<string, { lines: readonly string[]; update: string }>> = {
+  const zones: Readonly<Record<string, { lines: readonly string[]; update?: string; policy?: string }>> = {
     'example.test': {
       lines: [
         ...own,
@@ -68,7 +71,7 @@ function bindConfig({ dir, bind, knot }: Place): string {
       ],
       update: writers.map((name) => `key "${name}";`).join(' '),
     },
-    'child.example.test': { lines: own, update: `key "${keyName('hmac-sha256')}";` },
+    'child.example.test': { lines: own, policy: `grant ${keyName('hmac-sha256')} name ${policed} TXT;` },
     'open.test': { lines: own, update: '127.0.0.0/8;' },
     'locked.test': { lines: own, update: 'none;' },
   }
@@ -81,7 +84,10 @@ function bindConfig({ dir, bind, knot }: Place): string {
 controls { };
 ${keys.map(({ name, algorithm, secret }) => `key "${name}" { algorithm ${algorithm}; secret "${secret}"; };`).join('\n')}
 ${Object.entries(zones)
-  .map(([name, { update }]) => `zone "${name}" { type primary; file "${name}"; allow-update { ${update} }; };`)
+  .map(([name, { update, policy }]) => {
+    const may = policy === undefined ? `allow-update { ${update} }` : `update-policy { ${policy} }`
+    return `zone "${name}" { type primary; file "${name}"; ${may}; };`
+  })
   .join('\n')}
 zone "elsewhere.test" { type forward; forward only; forwarders { 127.0.0.1 port ${knot}; }; };
 `

@@ -1,11 +1,13 @@
 // What is asked of resolvers: over UDP and TCP, from several, against forged and broken answers; zones and CNAMEs.
 import assert from 'node:assert/strict'
+import { networkInterfaces } from 'node:os'
 import { type TestContext, test } from 'node:test'
 import { Silence } from '../../src/acme/dns/exchange.ts'
 import { query } from '../../src/acme/dns/query.ts'
 import { openResolver } from '../../src/acme/dns/resolver.ts'
 import { parseServer } from '../../src/acme/dns/server-address.ts'
 import { NixacmeError } from '../../src/errors.ts'
+import { cannotRun } from '../support/needs.ts'
 import { type FakeAnswer, type FakeQuestion, fromRows, type Row, startFakeDns } from './fake-dns.ts'
 
 const never = new AbortController().signal
@@ -64,7 +66,8 @@ test('the zone is the longest name with an SOA record; a look-up is made once', 
     'udp SOA example.com',
   ])
   assert.equal(await resolver.zoneOf('_acme-challenge.www.example.com'), 'example.com')
-  assert.equal(server.log.length, 3)
+  assert.equal(await resolver.zoneOf('mail.example.com'), 'example.com')
+  assert.deepEqual(server.log.slice(3), ['udp SOA mail.example.com'], 'what is known is not asked for again')
   assert.equal(await resolver.zoneOf('_ACME-challenge.child.example.com.'), 'child.example.com')
   assert.equal(await resolver.zoneOf('_acme-challenge.nas.lan'), 'lan')
   await assert.rejects(resolver.zoneOf('x.nowhere.test'), unavailable(/no zone is found for 'x\.nowhere\.test'/))
@@ -190,4 +193,15 @@ test('names that fit into no message are told, not sent', async (t) => {
   for (const name of [`${'x'.repeat(64)}.example.com`, `_acme-challenge.${'y.'.repeat(125)}com`, 'a..example.com'])
     await assert.rejects(resolver.effectiveName(name), (e) => e instanceof NixacmeError && e.kind === 'config')
   assert.deepEqual(server.log, [])
+})
+
+test('over IPv6, too, by UDP and TCP', async (t) => {
+  const isThere = Object.values(networkInterfaces()).some((all) => all?.some(({ address }) => address === '::1'))
+  if (!isThere) return void cannotRun(t, 'needs IPv6 on the loopback interface')
+  const answer = fromRows(zones)
+  const server = await startFakeDns(t, (asked) => (asked.over === 'udp' ? { truncated: true } : answer(asked)), '::1')
+  const resolver = await openResolver({ dnsResolver: server.text, signal: never })
+  assert.match(server.text, /^\[::1\]:\d+$/)
+  assert.equal(await resolver.zoneOf('example.com'), 'example.com')
+  assert.deepEqual(server.log, ['udp SOA example.com', 'tcp SOA example.com'])
 })

@@ -43,9 +43,13 @@ export async function openResolver({ dnsResolver, signal }: ResolverOptions): Pr
   const chosen = dnsResolver === undefined ? [] : await serverAddresses(dnsResolver, "'dnsResolver'", signal)
   const servers = chosen.length > 0 ? chosen : await systemServers(signal)
   const ask = (name: string, type: QueryType) => askAny(servers, { name: plainName(name), type }, signal)
+  // Of each name once: those of one order have most of them in common.
+  const isZone = remembering(async (name) =>
+    (await ask(name, 'SOA')).answers.some((record) => record.type === 'SOA' && record.name === name),
+  )
   return {
     chosen,
-    zoneOf: remembering((name) => zoneOf(name, ask)),
+    zoneOf: (name) => zoneOf(plainName(name), isZone),
     effectiveName: (name) => effectiveName(plainName(name), ask),
     serversOf: remembering((zone) => serversOf(zone, ask, signal)),
   }
@@ -57,7 +61,7 @@ type Ask = (name: string, type: QueryType) => Promise<Message>
 const systemServers = async (signal: AbortSignal): Promise<ServerAddress[]> =>
   (await Promise.all(getServers().map((text) => serverAddresses(text, '/etc/resolv.conf', signal)))).flat()
 
-/** One look-up for each name; a failure is not kept. */
+/** One answer for each name; a failure is not kept. */
 function remembering<T>(look: (name: string) => Promise<T>): (name: string) => Promise<T> {
   const known = new Map<string, Promise<T>>()
   return (name) => {
@@ -92,12 +96,9 @@ async function askAny(
   })
 }
 
-async function zoneOf(name: string, ask: Ask): Promise<string> {
+async function zoneOf(name: string, isZone: (name: string) => Promise<boolean>): Promise<string> {
   // A network of one's own may have a zone of one label, too: `lan`, `internal`.
-  for (const zone of [...candidateZones(name), ...name.split('.').slice(-1)]) {
-    const { answers } = await ask(zone, 'SOA')
-    if (answers.some((record) => record.type === 'SOA' && record.name === zone)) return zone
-  }
+  for (const zone of [...candidateZones(name), ...name.split('.').slice(-1)]) if (await isZone(zone)) return zone
   throw new NixacmeError(
     'unavailable',
     `no zone is found for '${name}': neither it nor a name above it has an SOA record`,
