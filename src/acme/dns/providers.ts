@@ -16,6 +16,7 @@ import { digitalocean } from './providers/digitalocean.ts'
 import { duckdns } from './providers/duckdns.ts'
 import { exec } from './providers/exec.ts'
 import { gandiv5 } from './providers/gandiv5.ts'
+import { gcloud } from './providers/gcloud.ts'
 import { godaddy } from './providers/godaddy.ts'
 import { hetzner } from './providers/hetzner.ts'
 import { httpreq } from './providers/httpreq.ts'
@@ -43,6 +44,7 @@ export const providers: readonly ProviderDefinition[] = [
   duckdns,
   exec,
   gandiv5,
+  gcloud,
   godaddy,
   hetzner,
   httpreq,

@@ -1,9 +1,10 @@
 // The shapes that interfaces of DNS providers come in: lists of zones in pages, records of their own, and whole sets of
 // values at a name. What must hold for all of them is here once: others' values stay, twice is as good as once.
 import { NixacmeError } from '../../errors.ts'
+import { jittered, pause } from '../pace.ts'
 import { type Api, wordsOf } from './api.ts'
 import { fieldsOf, listOf, textOf, unquoted } from './json.ts'
-import { candidateZones, type DnsProvider, type TxtRecord } from './provider.ts'
+import { candidateZones, type DnsProvider, type ProviderTools, type TxtRecord } from './provider.ts'
 
 /** What is known of a zone where its name is all that is needed. */
 export interface NamedZone {
@@ -167,3 +168,19 @@ export function fieldIn(api: Api, fields: Fields, name: string): string {
 /** Identifier and value of records, whose fields have these names. */
 export const recordsIn = (api: Api, list: readonly Fields[], value: string): FoundRecord[] =>
   list.map((fields) => ({ id: fieldIn(api, fields, 'id'), value: unquoted(fieldIn(api, fields, value)) }))
+
+/** How often a set is read and written anew that somebody else changes meanwhile. */
+const mostTries = 5
+
+/** Does what ends with false when somebody else's change came first, until it does not. Throws `unavailable` (69). */
+export async function untilWritten(
+  { api, signal }: Pick<ProviderTools, 'api' | 'signal'>,
+  name: string,
+  write: () => Promise<boolean>,
+): Promise<void> {
+  for (let attempt = 1; attempt <= mostTries; attempt++) {
+    if (await write()) return
+    await pause(jittered(1), signal)
+  }
+  throw api.nonsense(`'${name}' was changed by somebody else meanwhile, ${mostTries} times`)
+}
