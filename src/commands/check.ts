@@ -4,8 +4,9 @@ import { type CertConfig, type Challenge, type Config, directoriesOf } from '../
 import { ConfigError, sayFaults } from '../config/faults.ts'
 import { loadConfig } from '../config/load.ts'
 import { dropInDir } from '../config/sources.ts'
-import { exitStatuses, unreachable } from '../errors.ts'
+import { exitStatuses, NixacmeError, unreachable } from '../errors.ts'
 import type { Host } from '../host.ts'
+import { findLego } from '../job/lego.ts'
 import { identifiers } from '../job/names.ts'
 import { type Log, printable } from '../log.ts'
 
@@ -28,6 +29,7 @@ export async function check(
   const result = judge(path, explicitConfig)
   const failed = result instanceof ConfigError
   for (const warning of result.warnings) log.warning(warning)
+  if (!failed) sayMissingLego(result, host, log)
   if (failed) sayFaults(log, result)
   if (json) {
     const { faults, certs } = failed ? { faults: result.faults, certs: [] } : { faults: [], certs: result.certs }
@@ -35,6 +37,18 @@ export async function check(
     host.stdout.write(`${JSON.stringify(answer, null, 2)}\n`)
   } else if (!failed) host.stdout.write(summary(result, dropInDir(resolve(path))))
   return failed ? result.exitStatus : exitStatuses.ok.status
+}
+
+/** No fault of the config: it may be judged on another machine than it is for. */
+function sayMissingLego({ certs }: Config, { env }: Host, log: Log): void {
+  const paths = new Set(certs.flatMap(({ engine }) => (engine.kind === 'lego' ? [engine.path] : [])))
+  for (const path of paths)
+    try {
+      findLego(path, env['PATH'])
+    } catch (e) {
+      if (!(e instanceof NixacmeError)) throw e
+      log.warning(e.message, e.hints)
+    }
 }
 
 function judge(path: string, explicit: boolean): Config | ConfigError {
@@ -62,7 +76,8 @@ function line(cert: CertConfig): string {
   const cas = cert.server === null || cert.server === '' ? '' : ` from ${directoriesOf(cert).join(', else from ')}`
   const policy = cert.profilePolicy === 'preferred' ? ' if offered' : ''
   const profile = cert.profiles.length === 0 ? '' : `, profile ${cert.profiles.join(' or ')}${policy}`
-  return `${printable(`${cert.name}: ${names}; ${key}${cas}${profile}, ${ways(cert)}`)}\n`
+  const engine = cert.engine.kind === 'lego' ? ', by lego' : ''
+  return `${printable(`${cert.name}: ${names}; ${key}${cas}${profile}, ${ways(cert)}${engine}`)}\n`
 }
 
 /** `challenges in folder`; where there are several ways, each with its names. */
@@ -111,6 +126,7 @@ const asJson = (cert: CertConfig) => ({
   keyReuse: cert.keyReuse,
   notAfter: cert.notAfter,
   orderTimeout: cert.orderTimeout,
+  engine: cert.engine.kind,
   reloadServices: cert.reloadServices,
   caCertificates: cert.caCertificates,
 })

@@ -17,6 +17,8 @@ export interface PlanOptions {
 interface Planned extends Report {
   /** Requests to the CA if it answers at once; 0: none is sent. */
   readonly caRequests: number | null
+  /** Who would speak with the CA. */
+  readonly engine: 'native' | 'lego'
   /** A skip would complete what an earlier run left undone. */
   readonly installs: boolean
   /** Of several CAs the host of the one whose turn it is; null where there is only one, or nothing to ask for. */
@@ -48,6 +50,7 @@ export async function planJobs(jobs: readonly Job[], options: PlanOptions, conte
       const { decision, standing } = judgement
       planned.push({
         ...report(job, roots.state, decision, job.lock.home, standing.server),
+        engine: job.engine.kind,
         asks: asked(job, decision, standing.server),
         caRequests: caRequests(decision, job.names.length, standing.state.account),
         installs: leftToDo(job, judgement, { gid, now: host.now() }) === 'something',
@@ -57,7 +60,15 @@ export async function planJobs(jobs: readonly Job[], options: PlanOptions, conte
       if (!(e instanceof NixacmeError)) throw e
       fail(job.cert, e)
       const unjudged = report(job, roots.state, undefined, job.lock.home)
-      planned.push({ ...unjudged, ...failure(e), caRequests: null, installs: false, asks: null, ...noProfile })
+      planned.push({
+        ...unjudged,
+        ...failure(e),
+        engine: job.engine.kind,
+        caRequests: null,
+        installs: false,
+        asks: null,
+        ...noProfile,
+      })
     }
   }
   host.stdout.write(
@@ -105,6 +116,7 @@ function table(planned: readonly Planned[], now: Date, paint: Paint): string {
     p.slot === null ? '-' : String(p.slot),
     printable(p.error?.message ?? p.reason) +
       (p.installs ? '; completes the installed files' : '') +
+      (p.engine === 'native' || p.action === 'skip' ? '' : '; by lego') +
       (p.asks === null ? '' : `; asks '${p.asks}'`) +
       printable(p.profileReason === '' ? '' : `; ${p.profileReason}`),
   ])

@@ -83,8 +83,11 @@ const ownFolders = (all: readonly CertPaths[]): string[] => [
 ]
 
 /** What a renewal reads besides its state. */
-export const filesToRead = ({ caCertificates, csr }: CertConfig): readonly string[] =>
-  csr === null ? caCertificates : [...caCertificates, csr.request, csr.key]
+export const filesToRead = ({ caCertificates, csr, engine }: CertConfig): readonly string[] => [
+  ...caCertificates,
+  ...(csr === null ? [] : [csr.request, csr.key]),
+  ...(engine.kind === 'lego' && engine.path !== null ? [engine.path] : []),
+]
 
 const common = ({ config, cert, program, systemdVersion }: CertificateUnits) =>
   ({ program, systemdVersion, useRoot: config.useRoot, group: cert.group, groups: [] }) satisfies Partial<Service>

@@ -24,6 +24,7 @@ test('names that could not be validated, in the words of both versions', () => {
 })
 
 for (const [about, line, kind, problem] of [
+  ['a fault without a problem', '500 ::POST :: https://acme.test/o :: invalid character', 'unavailable', 'unavailable'],
   [
     'a limit',
     `error: 429 :: POST :: https://acme.test/new :: ${urn}:rateLimited :: too many certificates, url: `,

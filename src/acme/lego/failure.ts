@@ -19,7 +19,7 @@ const problem =
 const shownLines = 8
 
 const network =
-  /no such host|connection refused|connection reset|i\/o timeout|context deadline exceeded|Client\.Timeout|network is unreachable|no route to host|\bEOF\b|x509: |tls: |server misbehaving|time limit exceeded/i
+  /no such host|connection refused|connection reset|i\/o timeout|context deadline exceeded|Client\.Timeout|network is unreachable|no route to host|\bEOF\b|x509: |tls: |server misbehaving|\b5\d\d ::[A-Z]+ ::|time limit exceeded/i
 const wrongSettings =
   /unrecognized DNS provider|credentials information are missing|some information are missing|flag provided but not defined|Incorrect Usage|invalid value|could not determine zone|Unsupported KeyType|address already in use|permission denied|no such file or directory/i
 

@@ -1,0 +1,142 @@
+// How a run of lego can end other than well, with a real lego and a CA that fails as it is told: what is typed, what is
+// remembered, what is left.
+import assert from 'node:assert/strict'
+import { readdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, type TestContext, test } from 'node:test'
+import { needs } from '../support/needs.ts'
+import { changesBetween } from '../support/tree.ts'
+import { cert, errorsIn, makeWorld, type World } from '../support/world.ts'
+
+const bySystem = { defaults: { engine: 'lego' } }
+
+/** With a certificate by the native engine, then told to use lego. */
+async function legoWorld(t: TestContext, way: 'in-process' | 'executable' = 'in-process'): Promise<World | undefined> {
+  if (!needs(t, 'lego')) return undefined
+  const world = await makeWorld(t, { way })
+  await world.issueAll()
+  world.configure(bySystem)
+  return world
+}
+
+/** PATH as it is here; the rest of the environment is the test's. */
+const path = { PATH: process.env['PATH'] ?? '' }
+
+/** The first order is left without an answer; resolves when it is there. */
+const hanging = (world: World): Promise<void> =>
+  new Promise((arrived) => {
+    const end = world.ca.fault('newOrder', () => {
+      end()
+      arrived()
+      return { status: 0, headers: {}, body: '', bare: true, transport: 'mute' }
+    })
+  })
+
+const scratch = /\/\.lego\.\d+(-\d+)?\.tmp/
+
+describe('ends', { concurrency: 3 }, () => {
+  for (const signal of ['SIGTERM', 'SIGKILL'] as const)
+    test(`${signal} while lego waits for the CA: all is as it was, and the next run needs no repair`, async (t) => {
+      const world = await legoWorld(t, 'executable')
+      if (!world) return
+      const before = world.tree()
+      const asked = hanging(world)
+      const running = world.spawn(['renew', '--now', cert], { env: path })
+      await asked
+      const { status, stderr } = await running.end(signal)
+      if (signal === 'SIGTERM') {
+        assert.equal(status, 75, stderr)
+        assert.match(stderr, /stopped by SIGTERM/)
+        assert.deepEqual(changesBetween(before, world.tree()), [])
+      }
+      const left = changesBetween(before, world.tree()).filter((change) => !scratch.test(change))
+      assert.deepEqual(left, [])
+
+      // The other engine goes on with the same folder.
+      world.configure({})
+      const again = await world.nixacme(['renew', '--now', cert])
+      assert.equal(again.status, 0, again.stderr)
+      assert.deepEqual(
+        readdirSync(world.paths().certificates).filter((name) => scratch.test(`/${name}`)),
+        [],
+      )
+    })
+
+  test('a limit of the CA is told as one, and remembered', async (t) => {
+    const world = await legoWorld(t)
+    if (!world) return
+    world.ca.fault('newOrder', { do: 'problem', type: 'rateLimited', status: 429, detail: 'too many of them' })
+    const before = world.tree()
+    const said = await world.nixacme(['renew', '--now', cert])
+    assert.equal(said.status, 75, said.stderr)
+    assert.match(errorsIn(said).join(), /the CA refused lego's order of .*: rateLimited: too many of them/)
+    assert.deepEqual(changesBetween(before, world.tree()), [])
+    const [plan] = JSON.parse((await world.nixacme(['plan', '--json'])).stdout)
+    assert.equal(plan.engine, 'lego')
+  })
+
+  test('a refusal of the CA is told with its type', async (t) => {
+    const world = await legoWorld(t)
+    if (!world) return
+    world.ca.fault('newOrder', { do: 'problem', type: 'rejectedIdentifier', status: 400, detail: 'not this one' })
+    const said = await world.nixacme(['renew', '--now', cert])
+    assert.equal(said.status, 76, said.stderr)
+    assert.match(errorsIn(said).join(), /rejectedIdentifier: not this one/)
+  })
+
+  test('an account that the CA has lost is registered again, once', async (t) => {
+    const world = await legoWorld(t)
+    if (!world) return
+    const end = world.ca.fault('newOrder', () => {
+      end()
+      const problem = { type: 'urn:ietf:params:acme:error:accountDoesNotExist', status: 400, detail: 'who' }
+      const headers = { 'content-type': 'application/problem+json' }
+      return { status: 400, headers, body: JSON.stringify(problem) }
+    })
+    world.ca.fault('finalize', { do: 'problem', type: 'badCSR', status: 400, detail: 'so far' })
+    const { stderr } = await world.nixacme(['renew', '--now', cert])
+    assert.match(stderr, /the CA does not know account '.*' any more, registering again/)
+    assert.match(stderr, /badCSR: so far/)
+  })
+
+  test('no order is placed where the installed lego cannot do what is wanted', async (t) => {
+    const world = await legoWorld(t)
+    if (!world) return
+    world.configure({ defaults: { engine: 'lego', legoPath: '/bin/true' } })
+    const said = await world.nixacme(['renew', '--now', cert])
+    assert.equal(said.status, 78, said.stderr)
+    assert.match(errorsIn(said).join(), /'\/bin\/true' is no lego of version 4 or 5/)
+    assert.equal(world.ca.requests.length, 0)
+  })
+
+  test('a dry run starts nothing at the CA', async (t) => {
+    const world = await legoWorld(t)
+    if (!world) return
+    const said = await world.nixacme(['renew', '--now', '--dry-run', cert])
+    assert.equal(said.status, 0, said.stderr)
+    assert.match(said.stderr, /dry run: lego .* at '.*' and the CA answer/)
+    assert.deepEqual(
+      world.ca.requests.filter(({ kind }) => kind !== 'directory'),
+      [],
+    )
+  })
+})
+
+test('a missing lego is told by check, and by a run that has something to do', async (t) => {
+  const world = await makeWorld(t, { way: 'in-process', ...bySystem })
+  const nowhere = { env: { PATH: '/nonexistent' } }
+  const checked = await world.nixacme(['check'], nowhere)
+  assert.deepEqual(
+    [checked.status, /warning: engine = "lego" needs the program 'lego'/.test(checked.stderr)],
+    [0, true],
+  )
+  assert.match(checked.stdout, /, by lego$/m)
+  const said = await world.nixacme(['renew', cert], nowhere)
+  assert.equal(said.status, 78)
+  assert.match(errorsIn(said).join(), /needs the program 'lego', which is not in PATH/)
+
+  const notExecutable = join(world.dir, 'lego')
+  writeFileSync(notExecutable, '')
+  world.configure({ defaults: { engine: 'lego', legoPath: notExecutable } })
+  assert.match((await world.nixacme(['check'])).stderr, /option 'legoPath' is no program that can be run/)
+})
