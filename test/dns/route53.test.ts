@@ -185,6 +185,17 @@ test('route53: no zone is a refusal, and nothing is written', async (t) => {
   )
 })
 
+test('route53: of the variables only secrets are left out of messages', async (t) => {
+  const api = await startFakeApi(t, hosts, () =>
+    error(400, 'NoSuchHostedZone', 'no Z0123 in us-east-1 for canary-secret/+'),
+  )
+  const open = { ...variables, AWS_HOSTED_ZONE_ID: 'Z0123', AWS_REGION: 'us-east-1' }
+  await assert.rejects(api.open(route53, open).present(record), {
+    kind: 'refused',
+    message: /no Z0123 in us-east-1 for …/,
+  })
+})
+
 test('route53: a hosted zone that is named is not looked for', async (t) => {
   const fake = makeFake()
   const api = await startFakeApi(t, hosts, fake.handle)
