@@ -10,6 +10,7 @@ import { dehydrated } from './bridges/dehydrated.ts'
 import { hookRunner } from './hook.ts'
 import { type DnsProvider, missing, type ProviderDefinition, type Times } from './provider.ts'
 import { acmeDns } from './providers/acme-dns.ts'
+import { azuredns } from './providers/azuredns.ts'
 import { cloudflare } from './providers/cloudflare.ts'
 import { desec } from './providers/desec.ts'
 import { digitalocean } from './providers/digitalocean.ts'
@@ -38,6 +39,7 @@ import { vultr } from './providers/vultr.ts'
 /** In byte order of their names. */
 export const providers: readonly ProviderDefinition[] = [
   acmeDns,
+  azuredns,
   cloudflare,
   desec,
   digitalocean,
