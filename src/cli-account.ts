@@ -4,7 +4,7 @@ import type { Context } from './commands/context.ts'
 import type { AccountTask } from './commands/work-account.ts'
 
 /** Makes an action of a command out of one that wants the context, and ends the run with its status. */
-type Runner = <A extends unknown[]>(
+export type Runner = <A extends unknown[]>(
   action: (context: Context, ...args: A) => Promise<number>,
 ) => (...args: A) => Promise<void>
 

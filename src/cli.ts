@@ -2,6 +2,7 @@
 import { resolve } from 'node:path'
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
 import { addAccountCommands } from './cli-account.ts'
+import { addDnsCommands } from './cli-dns.ts'
 import { workAsAcme } from './commands/as-acme.ts'
 import type { Context, Wanted } from './commands/context.ts'
 import { contextFor, type GlobalOptions } from './commands/globals.ts'
@@ -263,6 +264,7 @@ export function buildProgram(host: Host, finish: (status: number) => void): Comm
     )
 
   addAccountCommands(program, run)
+  addDnsCommands(program, run)
   program.command('work-as-acme', { hidden: true }).action(run(workAsAcme))
   for (const command of program.commands) command.helpOption('-h, --help', 'print this help')
   return program

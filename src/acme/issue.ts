@@ -55,7 +55,7 @@ export async function issue(req: IssueRequest): Promise<Issued | undefined> {
     transport = openTransport(req)
     const { directoryUrl, plainHttp, userAgent } = req
     const client = AcmeClient.open({ directoryUrl, plainHttp, transport, userAgent, now: () => req.now(), signal })
-    const solvers = openSolvers(req)
+    const solvers = openSolvers({ ...req, signal, transport })
     await solvers.prepare()
     const key = await prepareKey(req)
     if (key.keyPem !== undefined) req.refuseKey(key.keyPem)

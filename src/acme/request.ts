@@ -65,6 +65,10 @@ export interface IssueRequest {
   readonly groupName: string
   /** Credentials by the names that lego has for them. */
   readonly variables: (name: string) => string | undefined
+  /** All of them that are the certificate's, for hooks and scripts. */
+  readonly credentials: () => Readonly<Record<string, string>>
+  /** Somebody reads along, at a terminal. */
+  readonly isAttended: boolean
   /** Paths of the certificate's keys, present or to come: none of them may be the account's. */
   readonly certificateKeys: readonly string[]
   readonly account: AccountFiles

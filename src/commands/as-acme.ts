@@ -26,6 +26,8 @@ export type Task =
   /** One job. */
   | { readonly revoke: RevokeSettings }
   | { readonly compromise: CompromiseStep }
+  /** One job. */
+  | { readonly dnsTest: true }
   /** Jobs of the certificates that may use the account. */
   | { readonly account: AccountTask }
   | { readonly selfsign: true }
@@ -86,7 +88,7 @@ export async function asAcme(jobs: readonly Job[], task: Task, context: Context)
     ensureState(roots, { kind: kindOf(task), jobs, user, gids })
   }
   const groups = new Set([user.gid, ...gids.values()])
-  const secrets = 'renew' in task || 'compromise' in task ? await readAll(jobs, host) : {}
+  const secrets = 'renew' in task || 'compromise' in task || 'dnsTest' in task ? await readAll(jobs, host) : {}
   const order: Order = { jobs, task, identity: { ...user, groups: [...groups] }, secrets }
   const { runProgram } = await import('../process.ts')
   const [file, ...args] = host.self
@@ -130,6 +132,7 @@ export async function workAsAcme(context: Context): Promise<number> {
   if ('account' in task) return (await import('./work-account.ts')).workOnAccounts(jobs, task.account, context)
   const [job] = jobs
   if (!job) throw new NixacmeError('bug', 'an order without a job')
+  if ('dnsTest' in task) return (await import('./work-dns.ts')).testDns(job, context, secretsOf)
   if ('revoke' in task) return (await import('./work-revoke.ts')).revokeOne(job, task.revoke, context)
   return (await import('./work-compromise.ts')).compromiseStep(job, task.compromise, context, secretsOf)
 }

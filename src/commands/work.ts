@@ -5,7 +5,7 @@ import type { IssueRequest, PresentCertificate } from '../acme/request.ts'
 import { messageOf, NixacmeError } from '../errors.ts'
 import { keyName } from '../job/identity.ts'
 import type { Job } from '../job/job.ts'
-import { type Secrets, secretReader, variablesOf } from '../job/variables.ts'
+import { credentialsOf, type Secrets, secretReader, variablesOf } from '../job/variables.ts'
 import { logError } from '../log.ts'
 import { refuseCompromised } from '../renewal/condemned.ts'
 import type { Decision } from '../renewal/decision.ts'
@@ -96,6 +96,8 @@ async function renewOne(
         groupGid: owner.gid,
         groupName: job.group,
         variables: variablesOf(secrets, host),
+        credentials: () => credentialsOf(secrets, host),
+        isAttended: host.stderr.isTerminal,
         certificateKeys: [paths.key, ...(job.csr ? [job.csr.key] : [])],
         account: { dir: paths.account, json: paths.accountJson, key: paths.accountKey },
         withAccountLock,

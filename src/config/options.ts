@@ -95,15 +95,13 @@ export const inheritable = {
     value.nullableText(syntax.dnsProvider, 'a DNS provider'),
     null,
     'DNS-01: the service that holds the zone (nixacme-dns(7)).',
-    'DNS-01',
   ),
   dnsResolver: option(
     value.nullableText(syntax.hostAndPort, 'host:port'),
     null,
     'DNS-01: resolver, as host:port, to look up names with.',
-    'DNS-01',
   ),
-  dnsPropagationCheck: option(value.bool, true, 'DNS-01: wait until the record is seen.', 'DNS-01'),
+  dnsPropagationCheck: option(value.bool, true, 'DNS-01: wait until the record is seen.'),
   environmentFile: option(
     value.nullableText(syntax.secretPath, 'an absolute path'),
     null,

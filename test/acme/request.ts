@@ -78,6 +78,8 @@ export function bench(t: TestContext, directoryUrl: string, changes: Partial<Iss
     groupGid: undefined,
     groupName: 'acme',
     variables: () => undefined,
+    credentials: () => ({}),
+    isAttended: false,
     certificateKeys: [],
     account: { dir: account, json: join(account, 'account.json'), key: join(account, 'keys', 'a@example.com.key') },
     withAccountLock: (work) => work(),

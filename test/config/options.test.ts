@@ -32,9 +32,6 @@ for (const table of [global, inheritable, certOnly] as Record<string, Option>[])
 
 /** Each option whose work is missing: a value of the right type that is not the default. */
 const missing: Record<string, unknown> = {
-  dnsProvider: 'rfc2136',
-  dnsResolver: '192.0.2.1:53',
-  dnsPropagationCheck: false,
   listenHTTP: ':80',
   listenTLS: ':443',
   s3Bucket: 'bucket',

@@ -18,6 +18,8 @@ export interface PowerDns {
   txt(name: string): Promise<readonly string[]>
   /** Makes a zone, `kind` Native or Master, with these sets of TXT records by name. */
   addZone(zone: string, kind: string, records?: Readonly<Record<string, readonly string[]>>): Promise<void>
+  /** Adds a record that is no TXT. */
+  addRecord(zone: string, name: string, type: 'A' | 'CNAME', content: string): Promise<void>
   /** What its API tells of a zone. */
   zone(zone: string): Promise<{ rrsets: { name: string; type: string; ttl: number; records: unknown[] }[] }>
 }
@@ -37,10 +39,17 @@ function schema(): string {
   throw new Error(`no schema in ${schemas.join(' or ')}`)
 }
 
+/** Where it answers; 127.0.0.1 and a free port unless told. */
+export interface Place {
+  readonly address?: string
+  readonly port?: number
+}
+
 /** Starts it. Rejects when it does not answer within 20 s. */
-export async function startPowerDns(t: Ending, apiKey: string): Promise<PowerDns> {
+export async function startPowerDns(t: Ending, apiKey: string, place: Place = {}): Promise<PowerDns> {
   const dir = temporaryDir(t, 'nixacme-pdns')
-  const [dnsPort = 0, webPort = 0] = [await freePort(), await freePort()]
+  const { address = '127.0.0.1', port: dnsPort = await freePort() } = place
+  const webPort = await freePort()
   mkdirSync(join(dir, 'empty'))
   const made = await run('sqlite3', [join(dir, 'db')], { input: schema() })
   if (made.status !== 0) throw new Error(made.stderr)
@@ -51,7 +60,7 @@ export async function startPowerDns(t: Ending, apiKey: string): Promise<PowerDns
     guardian: 'no',
     launch: 'gsqlite3',
     'gsqlite3-database': join(dir, 'db'),
-    'local-address': '127.0.0.1',
+    'local-address': address,
     'local-port': dnsPort,
     webserver: 'yes',
     'webserver-address': '127.0.0.1',
@@ -97,7 +106,7 @@ export async function startPowerDns(t: Ending, apiKey: string): Promise<PowerDns
     dnsPort,
     async txt(name) {
       const resolver = new Resolver({ timeout: 2000, tries: 2 })
-      resolver.setServers([`127.0.0.1:${dnsPort}`])
+      resolver.setServers([`${address}:${dnsPort}`])
       try {
         return (await resolver.resolveTxt(name)).map((pieces) => pieces.join('')).sort()
       } catch (e) {
@@ -113,6 +122,10 @@ export async function startPowerDns(t: Ending, apiKey: string): Promise<PowerDns
         records: values.map((value) => ({ content: `"${value}"`, disabled: false })),
       }))
       await ask('POST', base, { name: `${zone}.`, kind, nameservers: ['ns1.example.com.'], rrsets })
+    },
+    async addRecord(zone, name, type, content) {
+      const set = { name: `${name}.`, type, ttl: 60, changetype: 'REPLACE', records: [{ content, disabled: false }] }
+      await ask('PATCH', `${base}/${zone}.`, { rrsets: [set] })
     },
     zone: async (zone) => JSON.parse(await ask('GET', `${base}/${zone}.`)),
   }

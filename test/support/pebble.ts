@@ -38,6 +38,8 @@ export interface PebbleOptions {
   readonly externalAccounts?: Readonly<Record<string, string>>
   /** Lifetime in seconds by name; one named default, of 90 days, unless told. */
   readonly profiles?: Readonly<Record<string, number>>
+  /** `host:port` of the DNS server that it asks, in place of its own. */
+  readonly dnsServer?: string
   /** Named in certificates; none unless told. */
   readonly ocspResponderUrl?: string
   /** Further environment, e.g. PEBBLE_VA_ALWAYS_VALID. */
@@ -135,7 +137,7 @@ export async function startPebble(options: PebbleOptions = {}): Promise<Pebble> 
   ])
   const pebble = run('pebble', [
     ...(options.strict ? ['-strict'] : []),
-    ...['-config', join(dir, 'config.json'), '-dnsserver', dnsAddress],
+    ...['-config', join(dir, 'config.json'), '-dnsserver', options.dnsServer ?? dnsAddress],
   ])
   const stop = async () => {
     await Promise.all([names, pebble].map(ended))

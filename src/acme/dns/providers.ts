@@ -95,6 +95,8 @@ export interface OpenOptions {
 export interface OpenProvider {
   readonly provider: DnsProvider
   readonly times: Times
+  /** Its changes cannot be made side by side. */
+  readonly oneByOne: boolean
 }
 
 /** Reads its variables and makes it ready; nothing is sent. Throws `config` (78) for what is missing or makes no sense. */
@@ -126,7 +128,7 @@ export function openProvider(definition: ProviderDefinition, options: OpenOption
   const runHook = hookRunner({ env, log, signal, secrets: () => [...read, ...told()] })
   const times = timesOf(definition, options.variable)
   const tools = { variable, api, runHook, credentials, isAttended, ttl: times.ttl, zoneOf, now, log, signal }
-  return { provider: definition.open(tools), times }
+  return { provider: definition.open(tools), times, oneByOne: definition.oneByOne === true }
 }
 
 const noCredentials = (): Readonly<Record<string, string>> => ({})

@@ -52,14 +52,18 @@ export async function issueByLego(req: LegoRequest): Promise<Issued | undefined>
     transport = openTransport(req)
     const { directoryUrl, plainHttp, userAgent } = req
     const client = AcmeClient.open({ directoryUrl, plainHttp, transport, userAgent, now: () => req.now(), signal })
-    return await perform(lego, client, req)
+    return await perform(lego, client, { ...req, transport })
   } finally {
     end()
     transport?.close()
   }
 }
 
-async function perform(lego: Lego, client: AcmeClient, req: LegoRequest): Promise<Issued | undefined> {
+async function perform(
+  lego: Lego,
+  client: AcmeClient,
+  req: LegoRequest & { readonly transport: Transport },
+): Promise<Issued | undefined> {
   readAccount(req.account, req.plainHttp)
   const prepared = await prepareKey(req)
   if (prepared.keyPem !== undefined) req.refuseKey(prepared.keyPem)
@@ -76,7 +80,7 @@ async function perform(lego: Lego, client: AcmeClient, req: LegoRequest): Promis
   const account = await openAccount(client, req)
   const accountKey = readAccount(req.account, req.plainHttp).keyPem
   if (prepared.keyPem !== undefined && accountKey !== undefined) refuseAccountKey(prepared.keyPem, accountKey, req.key)
-  const solvers = order.challenge.kind === 'webroot' ? openSolvers(req) : undefined
+  const solvers = order.challenge.kind === 'webroot' ? openSolvers({ ...req, signal: client.signal }) : undefined
   await solvers?.prepare()
   const work = () => new LegoRun(lego, order, req, client.signal).perform()
   // At the end also what a run without lego left, which was killed.

@@ -1,0 +1,67 @@
+// The work of `dns test`, as the user who does that of renewals: the same steps, with made-up challenges and without a CA.
+import { randomBytes } from 'node:crypto'
+import { openSolvers } from '../acme/challenges/open.ts'
+import { openTransport } from '../acme/transport.ts'
+import { type Job, pathsOf } from '../job/job.ts'
+import { credentialsOf, secretReader, variablesOf } from '../job/variables.ts'
+import { withCertificateLock } from './certificate-lock.ts'
+import type { Context } from './context.ts'
+import { ownerFinder } from './owner.ts'
+import type { SecretsOf } from './work.ts'
+
+/**
+ * Puts a record for each name of `job` that is proven by DNS, waits until it is seen, and takes it away again. Throws
+ * `config` (78) for a provider or its credentials, `refused` (76) and `unavailable` (69) as providers and resolvers do.
+ */
+export async function testDns(
+  job: Job,
+  context: Context,
+  secretsOf: SecretsOf = secretReader(context.host),
+): Promise<number> {
+  const { host, roots } = context
+  const log = context.log.about(job.cert)
+  const { gid, fault } = await ownerFinder(host)(job)
+  if (fault) throw fault
+  const { env, now, interrupted: signal } = host
+  const challenges = job.challenges.filter(({ challenge }) => challenge.kind === 'dns')
+  const secrets = await secretsOf(job)
+  const transport = openTransport({ caCertificates: job.caCertificates, env })
+  try {
+    const solvers = openSolvers({
+      challenges,
+      ledger: { path: pathsOf(roots, job).challenges, uid: host.identity.uid, gid },
+      groupGid: gid,
+      groupName: job.group,
+      variables: variablesOf(secrets, host),
+      credentials: () => credentialsOf(secrets, host),
+      isAttended: host.stderr.isTerminal,
+      env,
+      now,
+      signal,
+      log,
+      userAgent: `nixacme/${host.version}`,
+      transport,
+    })
+    await withCertificateLock(job, gid, context, async () => {
+      try {
+        await solvers.prepare()
+        const names = challenges.flatMap((group) => group.names)
+        await solvers.present(names.map(madeUp))
+        for (const name of names) log.info(`the DNS shows the record for '${name}'`)
+      } finally {
+        await solvers.cleanUp()
+      }
+      log.info('the records are taken away again')
+    })
+  } finally {
+    transport.close()
+  }
+  return 0
+}
+
+/** A challenge that no CA has given: `*.example.com` is proven at `example.com`. */
+function madeUp(name: string) {
+  const token = randomBytes(32).toString('base64url')
+  const isWildcard = name.startsWith('*.')
+  return { name: isWildcard ? name.slice(2) : name, isWildcard, token, keyAuthorization: `${token}.test` }
+}

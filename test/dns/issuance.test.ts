@@ -1,0 +1,134 @@
+// Certificates proven by DNS, end to end: the command, Pebble, and a real PowerDNS that Pebble and nixacme both ask.
+import assert from 'node:assert/strict'
+import { X509Certificate } from 'node:crypto'
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { type TestContext, test } from 'node:test'
+import { needs } from '../support/needs.ts'
+import { type Pebble, serve, startPebble } from '../support/pebble.ts'
+import { type RunResult, runCli, spawnCli, temporaryDir } from '../support/process.ts'
+import { toml } from '../support/world.ts'
+import { type PowerDns, startPowerDns } from './powerdns.ts'
+
+/** Of this file: name servers are asked at port 53. */
+const address = '127.0.53.1'
+const cert = 'example.com'
+const apex = '_acme-challenge.example.com'
+const delegated = 'www.challenges.example.net'
+
+interface Scene {
+  readonly dns: PowerDns
+  readonly pebble: Pebble
+  readonly dir: string
+  readonly env: Readonly<Record<string, string>>
+  nixacme(...args: readonly string[]): Promise<RunResult>
+}
+
+/** One name by webroot, its wildcard by DNS, and one whose challenges a CNAME leads to another zone. */
+async function startScene(t: TestContext): Promise<Scene> {
+  const dns = await startPowerDns(t, 'canary-key', { address, port: 53 })
+  for (const zone of ['example.com', 'example.net']) await dns.addZone(zone, 'Native')
+  await dns.addRecord('example.com', 'ns1.example.com', 'A', address)
+  await dns.addRecord('example.com', 'example.com', 'A', '127.0.0.1')
+  await dns.addRecord('example.com', '_acme-challenge.www.example.com', 'CNAME', `${delegated}.`)
+  const pebble = await startPebble({ dnsServer: `${address}:53` })
+  t.after(() => pebble.stop())
+  const dir = temporaryDir(t)
+  const webroot = join(dir, 'www')
+  mkdirSync(webroot)
+  const web = await serve(webroot, pebble.httpPort)
+  t.after(() => web.stop())
+  writeFileSync(join(dir, 'key'), 'canary-key\n', { mode: 0o600 })
+  writeFileSync(join(dir, 'variables'), `PDNS_API_URL=${dns.url}\nPDNS_POLLING_INTERVAL=1\n`, { mode: 0o600 })
+  const names = `\n[certs."${cert}".challenges]\n"*.example.com".dnsProvider = "pdns"\n"www.example.com".dnsProvider = "pdns"\n`
+  const config = toml({
+    global: { acceptTerms: true, useRoot: true },
+    defaults: {
+      email: 'admin@example.com',
+      server: pebble.directoryUrl,
+      webroot,
+      caCertificates: [pebble.tlsRoot],
+      group: 'root',
+      dnsResolver: `${address}:53`,
+      environmentFile: join(dir, 'variables'),
+    },
+    certs: { [cert]: { extraDomainNames: ['*.example.com', 'www.example.com'] } },
+  })
+  const credentials = `\n[certs."${cert}".credentialFiles]\nPDNS_API_KEY_FILE = "${join(dir, 'key')}"\n`
+  writeFileSync(join(dir, 'config.toml'), config + credentials + names)
+  const env = {
+    NIXACME_CONFIG: join(dir, 'config.toml'),
+    NIXACME_STATE_DIR: join(dir, 'state'),
+    NIXACME_RUNTIME_DIR: join(dir, 'run'),
+    NIXACME_JOBS_DIR: join(dir, 'jobs'),
+  }
+  return {
+    dns,
+    pebble,
+    dir,
+    env,
+    async nixacme(...args) {
+      const result = await runCli(args, { env, timeoutMs: 60_000 })
+      assert.doesNotMatch(`${result.stdout}${result.stderr}`, /canary/)
+      return result
+    },
+  }
+}
+
+const ledgerOf = ({ dir }: Scene) => join(dir, 'state', '.lego', cert, '.challenges.json')
+
+async function assertNothingLeft(scene: Scene): Promise<void> {
+  assert.deepEqual([await scene.dns.txt(apex), await scene.dns.txt(delegated)], [[], []])
+  assert.equal(existsSync(ledgerOf(scene)), false)
+}
+
+test('at Pebble, which asks a real PowerDNS', async (t) => {
+  if (!needs(t, 'root', 'pebble', 'pdns', 'sqlite3')) return
+  const scene = await startScene(t)
+  const { dns, pebble, env } = scene
+
+  await t.test('dns test puts records where CNAMEs lead, sees them, and takes them away; no CA is asked', async () => {
+    const { status, stderr } = await scene.nixacme('dns', 'test', cert)
+    assert.equal(status, 0, stderr)
+    assert.match(stderr, /the DNS shows the record for '\*\.example\.com'/)
+    assert.match(stderr, /the DNS shows the record for 'www\.example\.com'/)
+    await assertNothingLeft(scene)
+    assert.equal(pebble.count('POST '), 0)
+  })
+
+  await t.test('a name by its webroot, its wildcard by DNS, and one by a CNAME: one certificate', async () => {
+    const { status, stderr } = await scene.nixacme('renew', cert)
+    assert.equal(status, 0, stderr)
+    const leaf = new X509Certificate(readFileSync(join(scene.dir, 'state', cert, 'cert.pem')))
+    const names = (leaf.subjectAltName ?? '').split(', ').map((name) => name.replace('DNS:', ''))
+    assert.deepEqual(names.sort(), ['*.example.com', 'example.com', 'www.example.com'])
+    await assertNothingLeft(scene)
+  })
+
+  await t.test(
+    'killed while its records are there: the next run takes them away, and leaves none of its own',
+    async () => {
+      const running = spawnCli(['renew', '--now', cert], { env })
+      const end = AbortSignal.timeout(30_000)
+      while ((await dns.txt(apex)).length === 0) assert.ok(!end.aborted, 'no record comes')
+      assert.doesNotMatch(readFileSync(`/proc/${running.pid}/cmdline`, 'utf8'), /canary/)
+      await running.end('SIGKILL')
+      assert.equal((await dns.txt(apex)).length, 1)
+      assert.doesNotMatch(readFileSync(ledgerOf(scene), 'utf8'), /canary/)
+      const { status, stderr } = await scene.nixacme('renew', '--now', cert)
+      assert.equal(status, 0, stderr)
+      await assertNothingLeft(scene)
+    },
+  )
+
+  await t.test('a wrong key: refused before the CA is asked to look, and not told', async () => {
+    writeFileSync(join(scene.dir, 'key'), 'canary-wrong\n')
+    const before = pebble.count('POST /chalZ/')
+    const { status, stderr } = await scene.nixacme('renew', '--now', cert)
+    assert.equal(status, 76, stderr)
+    assert.match(stderr, /PowerDNS answered .* with status 401/)
+    assert.equal(pebble.count('POST /chalZ/'), before)
+    await scene.nixacme('dns', 'test', cert)
+    assert.deepEqual(await dns.txt(apex), [])
+  })
+})
