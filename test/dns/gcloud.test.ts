@@ -143,23 +143,37 @@ proveConformance({
   denied: { status: 400, json: { error: 'invalid_grant', error_description: 'Invalid JWT Signature.' } },
 })
 
-test('gcloud: a change that somebody else came before is made anew, and waited for; a token that ran out is made anew, too', async (t) => {
-  const fake = makeFake()
-  fake.pending = true
-  let meddles = true
-  const api = await startFakeApi(t, hosts, (request) => {
-    const reply = fake.handle(request)
-    if (request.path.endsWith('/rrsets') && meddles) {
-      meddles = false
-      fake.add(name, 'of another')
-      fake.expire()
-    }
-    return reply
+for (const others of [[], ['of another before']])
+  test(`gcloud: beside ${others.length} values, a change that somebody else came before is made anew, and a token that ran out, too`, async (t) => {
+    const fake = makeFake()
+    for (const one of others) fake.add(name, one)
+    fake.pending = true
+    let meddles = true
+    const api = await startFakeApi(t, hosts, (request) => {
+      const reply = fake.handle(request)
+      if (request.path.endsWith('/rrsets') && meddles) {
+        meddles = false
+        fake.add(name, 'of another')
+        fake.expire()
+      }
+      return reply
+    })
+    await api.open(gcloud, variables).present({ name, value })
+    assert.deepEqual(fake.values(name), [...others, 'of another', value])
+    assert.equal(fake.sets.get(`${name}.`)?.ttl, 3600, 'the TTL that was there stays')
+    assert.match(api.log.at(-1) ?? '', /\/changes\/1$/, 'a pending change is waited for')
   })
-  await api.open(gcloud, variables).present({ name, value })
-  assert.deepEqual(fake.values(name), ['of another', value])
-  assert.equal(fake.sets.get(`${name}.`)?.ttl, 3600, 'the TTL that was there stays')
-  assert.match(api.log.at(-1) ?? '', /\/changes\/1$/)
+
+test('gcloud: a set that is never left alone is told after a few tries', async (t) => {
+  const fake = makeFake()
+  const api = await startFakeApi(t, hosts, (request) =>
+    request.path.endsWith('/changes') ? fault(412, 'Precondition not met', 'conditionNotMet') : fake.handle(request),
+  )
+  await assert.rejects(
+    api.open(gcloud, variables).present({ name, value }),
+    (e) => e instanceof NixacmeError && e.kind === 'unavailable' && /changed by somebody else/.test(e.message),
+  )
+  assert.equal(api.log.filter((line) => line.endsWith('/changes')).length, 5)
 })
 
 test('gcloud: a zone that is named is not looked for; a private one is taken only when that is allowed', async (t) => {

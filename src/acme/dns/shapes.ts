@@ -174,13 +174,13 @@ const mostTries = 5
 
 /** Does what ends with false when somebody else's change came first, until it does not. Throws `unavailable` (69). */
 export async function untilWritten(
-  { api, signal }: Pick<ProviderTools, 'api' | 'signal'>,
+  { signal }: Pick<ProviderTools, 'signal'>,
   name: string,
   write: () => Promise<boolean>,
 ): Promise<void> {
   for (let attempt = 1; attempt <= mostTries; attempt++) {
     if (await write()) return
-    await pause(jittered(1), signal)
+    if (attempt < mostTries) await pause(jittered(0.5), signal)
   }
-  throw api.nonsense(`'${name}' was changed by somebody else meanwhile, ${mostTries} times`)
+  throw new NixacmeError('unavailable', `'${name}' was changed by somebody else meanwhile, ${mostTries} times`)
 }
