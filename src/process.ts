@@ -18,6 +18,8 @@ export interface ProgramOptions {
   readonly captureErrors?: boolean
   /** Called with each line of `lines` as it comes, a long one in parts. */
   readonly onLine?: (line: string) => void
+  /** In place of ours. */
+  readonly umask?: number
   /** Seconds after which the program is ended. */
   readonly seconds?: number
   /** Ends the program with SIGTERM, and 10 seconds later with SIGKILL. */
@@ -65,7 +67,10 @@ export async function runProgram(
     reject: false,
     ...(options.captureErrors && { all: true }),
   }
+  // The child takes over what there is while it is started.
+  const ours = options.umask === undefined ? undefined : process.umask(options.umask)
   const running = execa(file, args, settings)
+  if (ours !== undefined) process.umask(ours)
   const ends = isHeard ? [running.stdout, running.stderr].map((stream) => hear(stream, options.onLine)) : []
   running.once('exit', () => {
     const late = setTimeout(() => {

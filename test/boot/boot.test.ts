@@ -44,7 +44,7 @@ const machines: Record<string, Omit<Boot, 'program'>> = {
 }
 
 const canRun = (t: TestContext, { root }: Omit<Boot, 'program'>) =>
-  root === undefined ? needs(t, 'systemd', 'dbus', 'nginx', 'openssl') : needs(t, 'debian-testing')
+  root === undefined ? needs(t, 'systemd', 'dbus', 'nginx', 'openssl', 'lego') : needs(t, 'debian-testing')
 
 /** A folder on a tmpfs, which an overlay can write to whatever this machine's own disk is. */
 async function memoryDir(t: TestContext): Promise<string> {

@@ -2,6 +2,8 @@
 // remembered, what is left.
 import assert from 'node:assert/strict'
 import { readdirSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { describe, type TestContext, test } from 'node:test'
 import { needs } from '../support/needs.ts'
@@ -97,6 +99,32 @@ describe('ends', { concurrency: 3 }, () => {
     const { stderr } = await world.nixacme(['renew', '--now', cert])
     assert.match(stderr, /the CA does not know account '.*' any more, registering again/)
     assert.match(stderr, /badCSR: so far/)
+  })
+
+  test('credentials that the DNS provider refuses are told, and not shown', async (t) => {
+    const world = await legoWorld(t)
+    if (!world) return
+    const seen: (string | undefined)[] = []
+    const provider = createServer((request, response) => {
+      seen.push(request.headers.authorization)
+      response.writeHead(401).end('wrong password')
+    })
+    await new Promise<void>((resolve) => provider.listen(0, '127.0.0.1', resolve))
+    t.after(() => provider.close())
+    const { port } = provider.address() as AddressInfo
+    const canary = 'canary/4711'
+    const environmentFile = join(world.dir, 'credentials')
+    const variables = { HTTPREQ_ENDPOINT: `http://127.0.0.1:${port}`, HTTPREQ_USERNAME: 'me', HTTPREQ_PASSWORD: canary }
+    const text = Object.entries(variables).map(([name, value]) => `${name}=${value}\n`)
+    writeFileSync(environmentFile, text.join(''), { mode: 0o600 })
+    world.configure({ defaults: { engine: 'lego', dnsProvider: 'httpreq', webroot: '', environmentFile } })
+    const said = await world.nixacme(['renew', '--now', cert])
+    assert.equal(said.status, 76, said.stderr)
+    assert.match(said.stderr, /lego: .*Preparing to solve DNS-01/)
+    assert.match(errorsIn(said).join(), /401/)
+    assert.equal(seen[0], `Basic ${Buffer.from(`me:${canary}`).toString('base64')}`)
+    assert.equal(said.stderr.includes(canary), false)
+    assert.deepEqual(readdirSync(world.paths().certificates), ['nixacme.json'])
   })
 
   test('no order is placed where the installed lego cannot do what is wanted', async (t) => {

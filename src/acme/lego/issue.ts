@@ -34,6 +34,9 @@ export interface LegoRequest extends IssueRequest {
   readonly keyName: string
 }
 
+/** What lego puts into a webroot; its keys have modes of their own, in a folder that nobody else enters. */
+const readableByWebServers = 0o022
+
 /** Lines of lego's that are kept for a fault, and of the log. */
 const keptLines = 200
 const mostLines = 2000
@@ -166,6 +169,7 @@ class LegoRun {
       cwd: scratch.path,
       ...(input === undefined ? {} : { input }),
       stdout: 'lines',
+      umask: readableByWebServers,
       onLine: (line) => this.#hear(redacted(line)),
       signal: this.#signal,
     })

@@ -15,6 +15,9 @@ export interface Lego {
   has(option: string): boolean
 }
 
+/** The fourth series makes the folder of its data even for help, where it is not there. */
+const anyFolder = '/'
+
 /** Seconds for the help: more than a slow disk takes. */
 const patience = 30
 
@@ -23,8 +26,9 @@ const patience = 30
  * or fifth series, the signal's reason when it ends the question.
  */
 export async function askLego(path: string, env: Readonly<Record<string, string>>, signal: AbortSignal): Promise<Lego> {
+  const options = { env: { ...env, LEGO_PATH: anyFolder }, stdout: 'capture', seconds: patience, signal } as const
   const help = async (...args: readonly string[]) => {
-    const { stdout, failure } = await runProgram(path, args, { env, stdout: 'capture', seconds: patience, signal })
+    const { stdout, failure } = await runProgram(path, args, options)
     signal.throwIfAborted()
     if (failure === undefined) return stdout
     throw new NixacmeError('config', `'${path} ${args.join(' ')}' ${failure}`, {
