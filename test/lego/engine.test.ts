@@ -1,7 +1,8 @@
 // `engine = "lego"` end to end with Pebble: the system's lego and a newer one get, renew and widen a certificate, in whose
 // state nothing else changes than with the native engine; failures are told by what lego says.
 import assert from 'node:assert/strict'
-import { X509Certificate } from 'node:crypto'
+import { execFileSync } from 'node:child_process'
+import { createPrivateKey, X509Certificate } from 'node:crypto'
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -91,6 +92,29 @@ describe('both', { concurrency: 4 }, () => {
       assert.equal(namesIn(stored(world)), 'DNS:www.example.com')
       assert.equal(readFileSync(join(world.paths().out, 'fullchain.pem'), 'utf8'), stored(world))
       assert.equal(accountUrl(world), account)
+      assert.deepEqual(left(world), [])
+    })
+
+    test(`${name}: a request of one's own, and a key that is kept`, async (t) => {
+      const scene = await makeScene(t, command)
+      if (!scene) return
+      const { world, renew } = scene
+      const [csr, csrKey] = ['own.csr', 'own.key'].map((file) => join(world.dir, file))
+      const subject = ['-subj', '/CN=own.example.com', '-addext', 'subjectAltName=DNS:own.example.com']
+      const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-keyout', csrKey ?? '']
+      execFileSync('openssl', ['req', '-new', ...key, ...subject, '-out', csr ?? ''], { stdio: 'ignore' })
+      const own = { domain: 'own.example.com', csr: csr ?? '', csrKey: csrKey ?? '' }
+      world.configure({ certs: { [cert]: own } })
+      went(await renew())
+      const isOf = (pem: string) => new X509Certificate(stored(world)).checkPrivateKey(createPrivateKey(pem))
+      assert.ok(isOf(readFileSync(csrKey ?? '', 'utf8')))
+
+      world.configure({ certs: { [cert]: { domain: 'own.example.com', keyReuse: true } } })
+      went(await renew())
+      const [kept, old] = [readFileSync(world.paths().key, 'utf8'), stored(world)]
+      went(await renew('--now'))
+      assert.notEqual(stored(world), old)
+      assert.ok(isOf(kept))
       assert.deepEqual(left(world), [])
     })
   }

@@ -108,7 +108,7 @@ class Dns {
     const definition = providerNamed(name)
     if (!definition)
       throw new NixacmeError('config', `there is no DNS provider '${name}'`, {
-        hints: ["'nixacme dns list' names them"],
+        hints: ['\'nixacme dns list\' names them; engine = "lego" has more'],
       })
     const zoneOf = async (one: string) => (await this.resolver()).zoneOf(one)
     return openProvider(definition, { ...rest, variable, zoneOf })
