@@ -7,13 +7,17 @@ import { type Context, findJobs, sayFaults } from './context.ts'
 
 /** Prints the providers, a line each. */
 export async function dnsList({ host }: Context, json: boolean): Promise<number> {
-  const { providers } = await import('../acme/dns/providers.ts')
+  const { bridges, providers } = await import('../acme/dns/providers.ts')
   if (json) {
     host.stdout.write(`${JSON.stringify(providers.map(asJson), null, 2)}\n`)
     return 0
   }
-  const width = Math.max(...providers.map(({ name }) => name.length))
-  host.stdout.write(providers.map(({ name, title }) => `${name.padEnd(width)}  ${title}\n`).join(''))
+  const rows = [
+    ...providers.map(({ name, title }) => [name, title] as const),
+    ...bridges.map(({ form, about }) => [form, about] as const),
+  ]
+  const width = Math.max(...rows.map(([name]) => name.length))
+  host.stdout.write(rows.map(([name, words]) => `${name.padEnd(width)}  ${words}\n`).join(''))
   return 0
 }
 

@@ -78,6 +78,21 @@ const cases: readonly FaultCase[] = [
     ],
   ],
   [
+    'DNS providers that there are not, and with lego any',
+    oneCert(
+      'webroot = ""\ndnsProvider = "cloudflair"\nextraDomainNames = ["a.test"]\nchallenges."a.test".dnsProvider = "acme:x"',
+    ),
+    [
+      /dnsProvider: there is no DNS provider 'cloudflair'.*\n?/,
+      /challenges\."a\.test"\.dnsProvider: there is no DNS provider 'acme:x'/,
+    ],
+  ],
+  [
+    'manual, with nobody who looks',
+    oneCert('webroot = ""\ndnsProvider = "manual"\ndnsPropagationCheck = false'),
+    [/dnsPropagationCheck: with the DNS provider 'manual' the record must be waited for/],
+  ],
+  [
     'a webroot of its own among the keys',
     oneCert('challenges."x.test".webroot = "/var/lib/acme/.lego"'),
     [/challenges\."x\.test"\.webroot: '.*' cannot be a webroot/],
