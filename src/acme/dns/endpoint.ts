@@ -11,7 +11,7 @@ export interface Endpoint {
 }
 
 /** Reads it. Plain http is warned about. Throws `config` (78) for what is no http URL. */
-export function endpointOf(tools: ProviderTools, variable: string): Endpoint {
+export function endpointOf(tools: Pick<ProviderTools, 'variable' | 'api' | 'log'>, variable: string): Endpoint {
   const text = wanted(tools, variable)
   const url = URL.canParse(text) ? new URL(text) : undefined
   if (url?.protocol !== 'https:' && url?.protocol !== 'http:')
