@@ -3,6 +3,7 @@ import { resolve } from 'node:path'
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
 import { addAccountCommands } from './cli-account.ts'
 import { addDnsCommands } from './cli-dns.ts'
+import { addUnitCommands } from './cli-units.ts'
 import { workAsAcme } from './commands/as-acme.ts'
 import type { Context, Wanted } from './commands/context.ts'
 import { contextFor, type GlobalOptions } from './commands/globals.ts'
@@ -166,30 +167,6 @@ export function buildProgram(host: Host, finish: (status: number) => void): Comm
     )
 
   program
-    .command('poll')
-    .summary('ask when the CAs want certificates renewed')
-    .description(
-      'Asks the CAs for renewal information where it is time to, and marks certificates whose time has come.',
-    )
-    .action(
-      run(async (context) => {
-        const { poll } = await import('./commands/poll.ts')
-        return poll(context)
-      }),
-    )
-
-  program
-    .command('start-due')
-    .summary('start the renewals that poll has marked')
-    .description('Starts the renewals that poll has marked: the units, or without systemd the renewals themselves.')
-    .action(
-      run(async (context) => {
-        const { startDue } = await import('./commands/start-due.ts')
-        return startDue(context)
-      }),
-    )
-
-  program
     .command('revoke')
     .summary('revoke a certificate')
     .description('Revokes the stored certificate, or one in a file, at the CA. Without --yes it shows which one.')
@@ -263,6 +240,7 @@ export function buildProgram(host: Host, finish: (status: number) => void): Comm
       }),
     )
 
+  addUnitCommands(program, run)
   addAccountCommands(program, run)
   addDnsCommands(program, run)
   program.command('work-as-acme', { hidden: true }).action(run(workAsAcme))

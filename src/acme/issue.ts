@@ -50,12 +50,13 @@ export async function issue(req: IssueRequest): Promise<Issued | undefined> {
   const host = URL.canParse(req.directoryUrl) ? new URL(req.directoryUrl).host : req.directoryUrl
   const { signal, end } = bound(req.signal, req.deadlineSeconds, `the work with the CA at '${host}'`)
   let transport: Transport | undefined
+  let solvers: Solvers | undefined
   try {
     signal.throwIfAborted()
     transport = openTransport(req)
     const { directoryUrl, plainHttp, userAgent } = req
     const client = AcmeClient.open({ directoryUrl, plainHttp, transport, userAgent, now: () => req.now(), signal })
-    const solvers = openSolvers({ ...req, signal, transport })
+    solvers = openSolvers({ ...req, signal, transport })
     await solvers.prepare()
     const key = await prepareKey(req)
     if (key.keyPem !== undefined) req.refuseKey(key.keyPem)
@@ -67,6 +68,8 @@ export async function issue(req: IssueRequest): Promise<Issued | undefined> {
       await solvers.cleanUp()
     }
   } finally {
+    // Where nothing was ordered, too: a listener would keep the process, and the port.
+    await solvers?.close()
     end()
     transport?.close()
   }

@@ -53,6 +53,8 @@ export interface IssueRequest {
   refuseKey(keyPem: string): void
   /** The certificate that this one takes the place of, by its identifier of RFC 9773 §4.1. */
   readonly replaces: string | undefined
+  /** `<runtime>/challenges`: what listeners answer, those of other runs and of systemd too. */
+  readonly challengeFolder: string
   /** Where it is written down what was put where for challenges. */
   readonly ledger: LedgerFile
   /** Where the order under way is kept. */

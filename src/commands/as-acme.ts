@@ -4,6 +4,8 @@
 import { NixacmeError } from '../errors.ts'
 import type { Host } from '../host.ts'
 import type { Job } from '../job/job.ts'
+import { isPrivileged, parseListenAddress } from '../job/listen-address.ts'
+import { challengesDir } from '../job/paths.ts'
 import { noSecrets, type Secrets, secretReader } from '../job/variables.ts'
 import { groupId } from '../system-users.ts'
 import { ensureRuntime, ensureState } from './acme-folders.ts'
@@ -118,10 +120,30 @@ async function readAll(jobs: readonly Job[], host: Host): Promise<Order['secrets
   return secrets
 }
 
+/** Ports below 1024 are opened while it may: whether there is work, and whether systemd has them, is not known yet. */
+async function listenWhereRootMust(jobs: readonly Job[], { host, log, roots }: Context): Promise<void> {
+  for (const { challenges, useRoot } of jobs)
+    for (const { challenge } of useRoot ? [] : challenges) {
+      if (challenge.kind !== 'listen-http' && challenge.kind !== 'listen-tls') continue
+      if (!isPrivileged(parseListenAddress(challenge.address))) continue
+      const { listenEarly } = await import('../acme/challenges/listen.ts')
+      const kind = challenge.kind === 'listen-http' ? 'http' : 'tls'
+      await listenEarly({
+        kind,
+        address: challenge.address,
+        folder: challengesDir(roots),
+        inherited: [],
+        now: host.now,
+        log,
+      })
+    }
+}
+
 /** The child: takes its order, gives up root, works. */
 export async function workAsAcme(context: Context): Promise<number> {
   if (context.host.identity.uid !== 0) throw new NixacmeError('usage', `'${childCommand}' is for nixacme itself`)
   const { jobs, task, identity, secrets } = JSON.parse(context.host.readAll(0)) as Order
+  if ('renew' in task || 'compromise' in task) await listenWhereRootMust(jobs, context)
   context.host.become(identity)
   if ('plan' in task) return planJobs(jobs, task.plan, context)
   if ('selfsign' in task) return makeSelfsigned(jobs, context)

@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { openSolvers } from '../acme/challenges/open.ts'
 import { openTransport } from '../acme/transport.ts'
 import { type Job, pathsOf } from '../job/job.ts'
+import { challengesDir } from '../job/paths.ts'
 import { credentialsOf, secretReader, variablesOf } from '../job/variables.ts'
 import { withCertificateLock } from './certificate-lock.ts'
 import type { Context } from './context.ts'
@@ -29,6 +30,7 @@ export async function testDns(
   try {
     const solvers = openSolvers({
       challenges,
+      challengeFolder: challengesDir(roots),
       ledger: { path: pathsOf(roots, job).challenges, uid: host.identity.uid, gid },
       groupGid: gid,
       groupName: job.group,

@@ -5,6 +5,7 @@ import type { IssueRequest, PresentCertificate } from '../acme/request.ts'
 import { messageOf, NixacmeError } from '../errors.ts'
 import { keyName } from '../job/identity.ts'
 import type { Job } from '../job/job.ts'
+import { challengesDir } from '../job/paths.ts'
 import { credentialsOf, type Secrets, secretReader, variablesOf } from '../job/variables.ts'
 import { logError } from '../log.ts'
 import { refuseCompromised } from '../renewal/condemned.ts'
@@ -90,6 +91,7 @@ async function renewOne(
         refuseKey: (keyPem) => refuseCompromised(paths, keyPem),
         replaces: predecessor(standing, current),
         diary,
+        challengeFolder: challengesDir(roots),
         ledger: { path: paths.challenges, uid: host.identity.uid, gid: owner.gid },
         order: { path: paths.pendingOrder, uid: host.identity.uid, gid: owner.gid },
         present: presentCertificate(state),

@@ -116,13 +116,11 @@ export const inheritable = {
     value.nullableText(syntax.listenAddress, 'an address'),
     null,
     'HTTP-01: address, as [host]:port or an absolute path, to listen on.',
-    'a web server of its own',
   ),
   listenTLS: option(
     value.nullableText(syntax.listenAddress, 'an address'),
     null,
     'TLS-ALPN-01: address, as [host]:port or an absolute path, to listen on. Not an option of NixOS.',
-    'a TLS server of its own',
   ),
   ocspMustStaple: option(value.bool, false, 'Ask for the must-staple extension (RFC 7633).'),
   profile: option(
@@ -183,7 +181,7 @@ export const certOnly = {
     'Further names of the certificate, in this order.',
   ),
   inheritDefaults: option(value.bool, true, 'Whether the values of defaults hold for this certificate.'),
-  s3Bucket: option(orNull(), null, 'HTTP-01: S3 bucket to put challenges into.', 'challenges in an S3 bucket'),
+  s3Bucket: option(orNull(), null, 'HTTP-01: S3 bucket to put challenges into.'),
   challenges: option(
     value.challengeTable({
       webroot: syntax.absolutePath,

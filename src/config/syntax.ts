@@ -71,9 +71,11 @@ const taken = new Map([
   ['acme-challenge', "'/var/lib/acme/acme-challenge' is where webroots are, open to the web server"],
   ['due', "'acme-due.service' starts renewals that are due"],
   ['fixperms', "'acme-fixperms.service' sets owners and modes"],
+  ['http', "'acme-http.service' answers challenges"],
   ['lockfiles', "'acme-lockfiles.service' makes the lock files"],
   ['poll', "'acme-poll.service' asks when certificates are to be renewed"],
   ['selfsigned-ca', "'acme-selfsigned-ca.service' makes the local CA"],
+  ['tls', "'acme-tls.service' answers challenges"],
 ])
 
 /** DESIGN section 3: a certificate's name is a file name and a part of unit names. */

@@ -129,4 +129,7 @@ export const slotPath = (roots: Roots, slot: number): string => under(roots.runt
  */
 export const dueDir = (roots: Roots): string => `${roots.runtime}-due`
 
+/** `/run/acme/challenges`: what is answered by listeners, `http/` and `tls/` (src/acme/challenges/shared-answers.ts). */
+export const challengesDir = (roots: Roots): string => under(roots.runtime, 'challenges')
+
 export const jobPath = (roots: Roots, cert: string): string => under(roots.jobs, `${cert}.json`)

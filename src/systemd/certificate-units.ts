@@ -6,6 +6,7 @@ import { under } from '../fs.ts'
 import { credentialIds, isEncrypted } from '../job/credential-files.ts'
 import { type Job, pathsOf } from '../job/job.ts'
 import { type CertPaths, defaultRoots, renewalInfoDir } from '../job/paths.ts'
+import { socketsFor } from './challenge-units.ts'
 import {
   finishedTarget,
   lockFilesService,
@@ -98,7 +99,7 @@ const journalField = ({ name }: CertConfig): Line => ['LogExtraFields', `NIXACME
 function renewal(of: CertificateUnits): Unit {
   const { config, cert, job } = of
   const all = pathsOfAll(job)
-  const setUp = [permissionsService, ...(usesSlots(of) ? [lockFilesService] : [])]
+  const setUp = [permissionsService, ...(usesSlots(of) ? [lockFilesService] : []), ...socketsFor(cert.challenges)]
   const before = config.preliminarySelfsigned ? [selfsignedService(cert.name)] : []
   const online = 'network-online.target'
   return {

@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto'
 import { type Config, webrootsOf } from '../config/config.ts'
 import { defaultRoots, dueDir, renewalInfoDir } from '../job/paths.ts'
 import { startsWithoutLimit, unitSection } from './certificate-units.ts'
+import { challengeUnits } from './challenge-units.ts'
 import { lockFilesService, permissionsService, selfsignedCaService, slice } from './names.ts'
 import { pollUnits } from './poll-units.ts'
 import { type Program, type Service, serviceSection, stateName } from './service.ts'
@@ -21,6 +22,7 @@ export function machineUnits(of: MachineUnits): Unit[] {
     permissions(of),
     renewals(of),
     ...pollUnits(of),
+    ...challengeUnits(of),
     ...(config.maxConcurrentRenewals > 0 ? [lockFiles(of)] : []),
     ...(config.preliminarySelfsigned ? [selfsignedCa(of)] : []),
   ]

@@ -12,4 +12,6 @@ export const lockFilesService = 'acme-lockfiles.service'
 export const pollService = 'acme-poll.service'
 export const pollTimer = 'acme-poll.timer'
 export const dueService = 'acme-due.service'
+export const challengeSocket = (kind: 'http' | 'tls'): string => `acme-${kind}.socket`
+export const challengeService = (kind: 'http' | 'tls'): string => `acme-${kind}.service`
 export const slice = 'acme.slice'

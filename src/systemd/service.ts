@@ -33,8 +33,10 @@ export interface Service {
   /** Whether it brings owner and group of files in order. */
   readonly mends?: boolean
   readonly network: Network
-  /** Seconds after which a start has failed. */
+  /** Seconds after which a start has failed; with `serves`, until it is ended. */
   readonly seconds: number
+  /** Whether it answers on a socket, instead of doing one piece of work. */
+  readonly serves?: boolean
   readonly staysActive: boolean
   /** Paths under `/var/lib`, made and owned by systemd; what lies under the state root besides is not seen. */
   readonly state: readonly string[]
@@ -163,7 +165,7 @@ export function serviceSection(service: Service): Section {
   const groups = [...new Set(service.groups)].filter((name) => name !== group)
   const [executable = '', ...script] = program.command
   const lines: Line[] = [
-    ['Type', 'oneshot'],
+    ['Type', service.serves ? 'exec' : 'oneshot'],
     ...(service.staysActive ? [['RemainAfterExit', 'yes'] as const] : []),
     ['ExecStart', commandLine([executable, ...nodeFlags, ...script, ...service.run])],
     ...proof(service),
@@ -171,7 +173,7 @@ export function serviceSection(service: Service): Section {
     ...announcement(service),
     ['SyslogIdentifier', 'nixacme'],
     ...withoutNoise(service),
-    ['TimeoutStartSec', `${service.seconds}s`],
+    [service.serves ? 'RuntimeMaxSec' : 'TimeoutStartSec', `${service.seconds}s`],
     ['User', useRoot ? 'root' : user],
     ['Group', group],
     ...(groups.length > 0 ? [['SupplementaryGroups', wordList(groups)] as const] : []),

@@ -5,7 +5,7 @@
 export type Line = readonly [key: string, value: string] | string
 
 export interface Section {
-  readonly name: 'Unit' | 'Service' | 'Timer' | 'Slice' | 'Install'
+  readonly name: 'Unit' | 'Service' | 'Socket' | 'Timer' | 'Slice' | 'Install'
   readonly lines: readonly Line[]
 }
 

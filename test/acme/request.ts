@@ -71,6 +71,7 @@ export function bench(t: TestContext, directoryUrl: string, changes: Partial<Iss
     key: { kind: 'new' },
     refuseKey: () => {},
     replaces: undefined,
+    challengeFolder: join(dir, 'challenges'),
     ledger: { path: join(dir, '.challenges.json'), uid: process.getuid?.() ?? 0, gid: undefined },
     order: { path: join(dir, '.order.json'), uid: process.getuid?.() ?? 0, gid: undefined },
     present: undefined,

@@ -53,7 +53,7 @@ function scene(t: TestContext, remove?: Remove, fails = false) {
   const open = () =>
     new Solvers(groups, {
       ledger: Ledger.open({ path, uid, gid: undefined }, log),
-      remove:
+      remover: () =>
         remove ??
         (async (trace) => {
           removed.push(trace)

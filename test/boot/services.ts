@@ -26,6 +26,8 @@ export interface CaSettings {
   readonly domainBlocklist?: readonly string[]
   /** Seconds that certificates live, 90 days unless told. */
   readonly validity?: number
+  /** Where it comes for tls-alpn-01, 5001 unless told. */
+  readonly tlsPort?: number
   /** Further environment, e.g. PEBBLE_VA_ALWAYS_VALID. */
   readonly env?: Readonly<Record<string, string>>
 }
@@ -37,7 +39,7 @@ const service = (command: string, env: Readonly<Record<string, string>> = {}): s
 
 /** Writes what Pebble needs to be started; it is down. Its certificate stays the same. */
 export async function prepareCa(settings: CaSettings = {}): Promise<void> {
-  const { retryAfter = 1, domainBlocklist = [], validity = 7_776_000, env = {} } = settings
+  const { retryAfter = 1, domainBlocklist = [], validity = 7_776_000, tlsPort = 5001, env = {} } = settings
   mkdirSync(caDir, { recursive: true })
   if (!existsSync(caRoot)) {
     const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-keyout', `${caDir}/key.pem`]
@@ -50,7 +52,7 @@ export async function prepareCa(settings: CaSettings = {}): Promise<void> {
     certificate: caRoot,
     privateKey: `${caDir}/key.pem`,
     httpPort: 80,
-    tlsPort: 5001,
+    tlsPort,
     ocspResponderURL: '',
     externalAccountBindingRequired: false,
     domainBlocklist,

@@ -33,7 +33,7 @@ const cases: readonly FaultCase[] = [
   [
     'two challenges, one inherited',
     oneCert('s3Bucket = "b"'),
-    [/certs."x.test": exactly one .* found webroot '\/w' and s3Bucket 'b'/, /s3Bucket: not supported yet/],
+    [/certs."x.test": exactly one .* found webroot '\/w' and s3Bucket 'b'/],
   ],
   [
     'a challenge with a wrong value is told once',

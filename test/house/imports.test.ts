@@ -29,7 +29,7 @@ const floors: readonly (readonly RegExp[])[] = [
   [/^src\/job\//],
   [/^src\/renewal\//, /^src\/acme\//, /^src\/systemd\//],
   [/^src\/commands\//],
-  [/^src\/(cli|cli-account|cli-dns|short-way)\.ts$/],
+  [/^src\/(cli|cli-account|cli-dns|cli-units|short-way)\.ts$/],
   [/^src\/(main|short-way)\.ts$/],
 ]
 
@@ -52,7 +52,7 @@ const doors: Readonly<Record<string, RegExp>> = {
   '@peculiar/x509': /^src\/certificate\//,
   'acme-client': /^src\/acme\/client\.ts$/,
   chalk: /^src\/log\.ts$/,
-  commander: /^src\/cli(-account|-dns)?\.ts$/,
+  commander: /^src\/cli(-account|-dns|-units)?\.ts$/,
   execa: /^src\/process\.ts$/,
   'fs-ext': /^src\/renewal\/lock\.ts$/,
   'https-proxy-agent': /^src\/acme\/transport\.ts$/,

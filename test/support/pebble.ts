@@ -53,6 +53,8 @@ export interface Pebble {
   readonly tlsRoot: string
   /** Where Pebble looks for http-01 answers, whatever the name: serve the webroot here. */
   readonly httpPort: number
+  /** The same for tls-alpn-01. */
+  readonly tlsPort: number
   /** The root that issued certificates lead to, as PEM; further ones where PEBBLE_ALTERNATE_ROOTS asks for them. */
   issuerRoot(alternate?: number): Promise<string>
   /** What Pebble knows of a certificate, by its serial number in hex: `Valid` or `Revoked`, and the reason's code. */
@@ -159,6 +161,7 @@ export async function startPebble(options: PebbleOptions = {}): Promise<Pebble> 
     port: Number(port),
     tlsRoot,
     httpPort: Number(httpPort),
+    tlsPort: Number(tlsPort),
     issuerRoot: (alternate = 0) => get(`https://localhost:${management}/roots/${alternate}`, tlsRoot),
     statusOf: async (serial) =>
       JSON.parse(await get(`https://localhost:${management}/cert-status-by-serial/${serial}`, tlsRoot)),

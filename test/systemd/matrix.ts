@@ -1,5 +1,5 @@
 // The configs whose units the tests of this room look at, each for a reason of its own, and what becomes of them.
-import type { CertConfig, Config } from '../../src/config/config.ts'
+import type { CertConfig, ChallengeGroup, Config } from '../../src/config/config.ts'
 import { compile } from '../../src/job/compile.ts'
 import { type Settings, type SystemFile, systemFiles } from '../../src/systemd/machine.ts'
 import { certConfig, config, shownIn } from '../job/support.ts'
@@ -18,6 +18,11 @@ export const settings: Settings = {
 
 const certs = (...changes: readonly (Partial<CertConfig> & { readonly name: string })[]) => changes.map(certConfig)
 const three = certs({ name: 'a.example' }, { name: 'b.example' }, { name: 'c.example' })
+
+const listening = (kind: 'listen-http' | 'listen-tls', address: string): ChallengeGroup => ({
+  challenge: { kind, address },
+  names: ['example.com'],
+})
 
 const configs: Readonly<Record<string, Config>> = {
   'one certificate': config(certs({ name: 'example.com', extraDomainNames: ['www.example.com'] })),
@@ -75,6 +80,19 @@ const configs: Readonly<Record<string, Config>> = {
   // The config refuses these until DNS-01 is there.
   'dns and wildcard': config(
     certs({ name: 'example.com', domain: '*.example.com', extraDomainNames: ['example.com'], dnsProvider: 'rfc2136' }),
+  ),
+  listeners: config(
+    certs(
+      { name: 'a.example', challenges: [listening('listen-http', ':80')] },
+      { name: 'b.example', challenges: [listening('listen-http', '127.0.0.1:80')] },
+      {
+        name: 'c.example',
+        challenges: [listening('listen-http', '/run/acme 100%.sock'), listening('listen-tls', ':443')],
+      },
+      { name: 'd.example', challenges: [listening('listen-tls', 'localhost:8443')] },
+      { name: 'e.example', challenges: [listening('listen-tls', '[2001:db8::1]:444')] },
+      { name: 'f.example' },
+    ),
   ),
   'systemd 258': config(three, { maxConcurrentRenewals: 2 }),
 }

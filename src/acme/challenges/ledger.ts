@@ -11,6 +11,8 @@ import { type Fields, fieldsOf, text } from '../types.ts'
 export type Trace =
   /** A file below `.well-known/acme-challenge/`: its path. */
   | { readonly kind: 'file'; readonly path: string }
+  /** What a listener answers: its path in the folder that all runs share. */
+  | { readonly kind: 'answer'; readonly path: string }
   | { readonly kind: 'object'; readonly bucket: string; readonly key: string }
   | {
       readonly kind: 'record'
@@ -37,6 +39,7 @@ const mode = 0o600
 
 const wanted: { readonly [K in Trace['kind']]: readonly string[] } = {
   file: ['path'],
+  answer: ['path'],
   object: ['bucket', 'key'],
   record: ['provider', 'name', 'value', 'domain', 'token', 'keyAuthorization'],
 }

@@ -1,19 +1,27 @@
 // From the config's ways to solvers, and to what takes their traces away.
 import type { Challenge } from '../../config/config.ts'
-import { NixacmeError } from '../../errors.ts'
+import { unreachable } from '../../errors.ts'
 import type { IssueRequest } from '../request.ts'
 import type { Transport } from '../transport.ts'
 import type { Dns } from './dns-work.ts'
+import { inheritedSockets } from './inherited.ts'
 import { Ledger, type Trace } from './ledger.ts'
+import { listenSolver } from './listen.ts'
+import { removeObject, type S3Options, s3Solver } from './s3.ts'
+import { type ListenKind, removeAnswer } from './shared-answers.ts'
 import type { Solver } from './solver.ts'
 import { Solvers } from './solvers.ts'
 import { removeChallenge, webrootSolver } from './webroot.ts'
+
+/** Milliseconds for taking everything away: less than systemd gives a service to stop. */
+const farewell = 45_000
 
 export interface SolversRequest
   extends Pick<
     IssueRequest,
     | 'challenges'
     | 'ledger'
+    | 'challengeFolder'
     | 'groupGid'
     | 'groupName'
     | 'variables'
@@ -31,14 +39,24 @@ export interface SolversRequest
 /** The solvers for all names of a request. Reads what an earlier run has left; nothing is sent. */
 export function openSolvers(req: SolversRequest): Solvers {
   const { log, challenges } = req
+  const dns = dnsOf(req)
+  const groups = challenges.map(({ names, challenge }) => ({ names, solver: solverFor(challenge, req, dns) }))
+  const remover = () => {
+    // The order may have run out of time, or been stopped: what is left of it is removed all the same.
+    const last = { ...req, signal: AbortSignal.timeout(farewell) }
+    const lastDns = dnsOf(last)
+    return (trace: Trace) => remove(trace, last, lastDns)
+  }
+  return new Solvers(groups, { ledger: Ledger.open(req.ledger, log), remover, log })
+}
+
+/** All providers together: loaded for certificates that need one. */
+function dnsOf(req: SolversRequest): () => Promise<Dns> {
   let opened: Promise<Dns> | undefined
-  // All providers together: for certificates that need one.
-  const dns = () => {
+  return () => {
     opened ??= import('./dns-work.ts').then(({ Dns }) => new Dns(req))
     return opened
   }
-  const groups = challenges.map(({ names, challenge }) => ({ names, solver: solverFor(challenge, req, dns) }))
-  return new Solvers(groups, { ledger: Ledger.open(req.ledger, log), remove: (trace) => remove(trace, dns), log })
 }
 
 function solverFor(challenge: Challenge, req: SolversRequest, dns: () => Promise<Dns>): Solver {
@@ -48,19 +66,47 @@ function solverFor(challenge: Challenge, req: SolversRequest, dns: () => Promise
       return webrootSolver({ webroot: challenge.webroot, groupGid, groupName, now, log })
     case 'dns':
       return dnsSolver(challenge, dns)
+    case 'listen-http':
+      return listener('http', challenge.address, req)
+    case 'listen-tls':
+      return listener('tls', challenge.address, req)
+    case 's3':
+      return s3Solver(s3Options(challenge.bucket, req))
     default:
-      throw new NixacmeError('config', `challenges of kind '${challenge.kind}' are not supported yet`)
+      return unreachable(challenge)
   }
 }
 
-async function remove(trace: Trace, dns: () => Promise<Dns>): Promise<void> {
+function listener(kind: ListenKind, address: string, req: SolversRequest): Solver {
+  const { challengeFolder: folder, env, now, signal, log } = req
+  return listenSolver({
+    kind,
+    address,
+    folder,
+    inherited: inheritedSockets({ env, pid: process.pid }, kind),
+    now,
+    signal,
+    log,
+  })
+}
+
+function s3Options(bucket: string, req: SolversRequest): S3Options {
+  const { variables: variable, transport, userAgent, now, log, signal } = req
+  return { bucket, variable, transport, userAgent, now, signal, log }
+}
+
+async function remove(trace: Trace, req: SolversRequest, dns: () => Promise<Dns>): Promise<void> {
   switch (trace.kind) {
     case 'file':
       return removeChallenge(trace.path)
+    case 'answer':
+      return removeAnswer(req.challengeFolder, trace.path)
+    case 'object':
+      return removeObject(trace.key, s3Options(trace.bucket, req))
     case 'record':
       return (await dns()).removeRecord(trace)
     default:
-      throw new NixacmeError('config', `challenges of kind '${trace.kind}' are not supported yet`)
+      return unreachable(trace)
   }
 }
 

@@ -16,18 +16,25 @@ export interface SolverGroup {
   readonly solver: Solver
 }
 
+export interface SolversOptions {
+  readonly ledger: Ledger
+  /** Makes what takes traces away, anew for each clean-up. */
+  readonly remover: () => Remove
+  readonly log: Log
+}
+
 const bare = (name: string): string => name.replace(/^\*\./, '')
 
 export class Solvers {
   readonly #groups: readonly SolverGroup[]
   readonly #ledger: Ledger
-  readonly #remove: Remove
+  readonly #remover: () => Remove
   readonly #log: Log
 
-  constructor(groups: readonly SolverGroup[], { ledger, remove, log }: { ledger: Ledger; remove: Remove; log: Log }) {
+  constructor(groups: readonly SolverGroup[], { ledger, remover, log }: SolversOptions) {
     this.#groups = groups
     this.#ledger = ledger
-    this.#remove = remove
+    this.#remover = remover
     this.#log = log
   }
 
@@ -67,11 +74,17 @@ export class Solvers {
     await Promise.all(work)
   }
 
+  /** Ends what is not on disk: listeners. Never throws; a second time there is nothing to do. */
+  async close(): Promise<void> {
+    await Promise.allSettled(this.#groups.map(async ({ solver }) => solver.close?.()))
+  }
+
   /** Takes away all that was put anywhere, after a failed `present` too. Never throws; what stays is warned about. */
   async cleanUp(): Promise<void> {
-    await Promise.allSettled(this.#groups.map(({ solver }) => solver.close?.()))
+    await this.close()
+    const remove = this.#remover()
     const gone = await Promise.all(
-      this.#ledger.traces.map(async (trace) => ((await this.#takeAway(trace)) ? [trace] : [])),
+      this.#ledger.traces.map(async (trace) => ((await this.#takeAway(trace, remove)) ? [trace] : [])),
     )
     try {
       this.#ledger.drop(gone.flat())
@@ -81,9 +94,9 @@ export class Solvers {
   }
 
   /** False for what a later run is to try again. */
-  async #takeAway(trace: Trace): Promise<boolean> {
+  async #takeAway(trace: Trace, remove: Remove): Promise<boolean> {
     try {
-      await this.#remove(trace)
+      await remove(trace)
       return true
     } catch (e) {
       const isForgotten = e instanceof NixacmeError && e.kind === 'config'
@@ -107,6 +120,7 @@ export class Solvers {
 function wordsFor(trace: Trace): string {
   switch (trace.kind) {
     case 'file':
+    case 'answer':
       return `'${trace.path}'`
     case 'object':
       return `'${trace.key}' from bucket '${trace.bucket}'`
