@@ -4,14 +4,11 @@ import { identifierOf, identifiers } from '../job/names.ts'
 import { areSound, type Candidate, effectivePlace } from './candidate.ts'
 import type { Challenge, ChallengeGroup } from './config.ts'
 import type { Findings, Place } from './faults.ts'
-import { certificate, type Option } from './options.ts'
 import { placeOf } from './section.ts'
 
 /** Options that each are a way, in the order of sentences. */
 const ways = ['dnsProvider', 'webroot', 'listenHTTP', 'listenTLS', 's3Bucket'] as const
 type Way = (typeof ways)[number]
-
-const optionOf = (way: Way): Option => certificate[way]
 
 type Options = Candidate['options']
 type Ways = Readonly<Partial<Record<Way, string | null>>>
@@ -66,16 +63,14 @@ export function assertOneChallenge(cert: Candidate, findings: Findings): void {
   )
 }
 
-/** A way of its own is for a name that the certificate has, said once, and one that there is. */
+/** A way of its own is for a name that the certificate has, said once. */
 export function assertExceptions(cert: Candidate, findings: Findings): void {
   if (!areSound(cert, 'challenges', 'domain', 'extraDomainNames')) return
   const names = namesOf(cert.name, cert.options)
   const seen = new Map<string, string>()
-  for (const [name, table] of Object.entries<Ways>(cert.options.challenges)) {
+  for (const name of Object.keys(cert.options.challenges)) {
     const identifier = identifierOf(name)
     const place = placeOf(cert.raw, 'challenges', [name])
-    const missing = ways.find((way) => table[way] !== undefined && optionOf(way).later !== undefined)
-    if (missing) findings.fault(place, `not supported yet: ${optionOf(missing).later}`, `leave '${missing}' out`)
     if (!names.includes(identifier))
       findings.fault(
         place,

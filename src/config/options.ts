@@ -9,8 +9,6 @@ import * as value from './values.ts'
 export interface Option<T extends z.ZodType = z.ZodType> extends value.Kind<T> {
   readonly default: z.output<T>
   readonly description: string
-  /** What nixacme cannot do yet: any value but the default is refused with these words. */
-  readonly later?: string
 }
 
 export type Options = Readonly<Record<string, Option>>
@@ -25,8 +23,7 @@ const option = <T extends z.ZodType>(
   { type, kind }: value.Kind<T>,
   fallback: z.output<T>,
   description: string,
-  later?: string,
-): Option<T> => ({ type, kind, default: fallback, description, ...(later === undefined ? {} : { later }) })
+): Option<T> => ({ type, kind, default: fallback, description })
 
 const flags = () => value.texts(syntax.withoutNul)
 const orNull = () => value.nullableText(syntax.withoutNul)

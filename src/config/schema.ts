@@ -3,9 +3,9 @@ import * as z from 'zod'
 import { type Level, oldOptions, unset } from './old.ts'
 import { certificate, forwarded, global, inheritable, type Option, type Options } from './options.ts'
 
-const documented = ({ type, default: fallback, description, later }: Option): z.ZodType =>
+const documented = ({ type, default: fallback, description }: Option): z.ZodType =>
   type.default(fallback).meta({
-    description: later === undefined ? description : `${description} Not supported yet: only the default is accepted.`,
+    description,
   })
 
 const shape = (options: Options): Record<string, z.ZodType> =>

@@ -1,5 +1,4 @@
 // One part of the config (top level, defaults, a certificate): each option checked against its definition.
-import { isDeepStrictEqual } from 'node:util'
 import type { Findings, Place } from './faults.ts'
 import type { RawOption, RawSection } from './merge.ts'
 import { type Level, settleOld } from './old.ts'
@@ -51,7 +50,7 @@ export function readSection<T extends Options>(
 function check(
   raw: RawSection,
   key: string,
-  { type, later, default: fallback }: Option,
+  { type }: Option,
   given: RawOption,
   findings: Findings,
 ): { readonly value: unknown } | undefined {
@@ -63,8 +62,5 @@ function check(
     }
     return undefined
   }
-  const value = result.data === '' && type.safeParse(null).success ? null : result.data
-  if (later !== undefined && !isDeepStrictEqual(value, fallback))
-    findings.fault(placeOf(raw, key), `not supported yet: ${later}`, `leave '${key}' out, or at its default`)
-  return { value }
+  return { value: result.data === '' && type.safeParse(null).success ? null : result.data }
 }

@@ -80,10 +80,10 @@ const cases: readonly Omit<BadInput, 'status'>[] = [
     hint: null,
   },
   {
-    name: 'an option whose work is not there yet',
-    spoil: (w) => w.configure({ certs: { [cert]: { dnsProvider: 'rfc2136', webroot: '' } } }),
-    error: /not supported yet: DNS-01/,
-    hint: null,
+    name: 'a DNS provider that there is not',
+    spoil: (w) => w.configure({ certs: { [cert]: { dnsProvider: 'rfc2163', webroot: '' } } }),
+    error: /there is no DNS provider 'rfc2163'/,
+    hint: /did you mean 'rfc2136'/,
   },
   {
     name: 'terms that are not accepted',

@@ -120,15 +120,15 @@ const stored: readonly Omit<BadInput, 'status'>[] = [
   },
   {
     name: "somebody else's JSON in place of a job",
-    spoil: spoilJob(() => '{"version": 2, "hello": "world"}'),
+    spoil: spoilJob(() => '{"version": 3, "hello": "world"}'),
     error: /is not a job: 'cert' is missing or wrong/,
     hint: /nixacme apply/,
   },
   { name: 'a list in place of a job', spoil: spoilJob(() => '[]'), error: /holds no object/, hint: /nixacme apply/ },
   {
     name: 'a job of a newer nixacme',
-    spoil: spoilJob(otherMember('version', 3)),
-    error: /has version 3, this nixacme reads 2/,
+    spoil: spoilJob(otherMember('version', 4)),
+    error: /has version 4, this nixacme reads 3/,
     hint: /nixacme apply/,
   },
   {

@@ -30,26 +30,6 @@ for (const table of [global, inheritable, certOnly] as Record<string, Option>[])
     })
   }
 
-/** Each option whose work is missing: a value of the right type that is not the default. */
-const missing: Record<string, unknown> = {}
-
-test('the options that are not there yet are exactly these', () => {
-  const later = Object.entries({ ...global, ...inheritable, ...certOnly } as Record<string, Option>)
-  assert.deepEqual(
-    later.flatMap(([name, option]) => (option.later === undefined ? [] : [name])).sort(),
-    Object.keys(missing).sort(),
-  )
-})
-
-for (const [name, value] of Object.entries(missing))
-  test(`${name} is refused as not supported yet, its default is not`, () => {
-    const option: Option = { ...inheritable, ...certOnly }[name as keyof typeof inheritable]
-    const lines = saying({ ...inheritable, ...certOnly }, name, value)
-    assert.match(lines.join('\n'), new RegExp(`certs."x.test".${name}: not supported yet: `))
-    assert.doesNotMatch(lines.join('\n'), /secret|--x/)
-    load(oneCert(`${name} = ${asToml(option.default ?? '')}`))
-  })
-
 test('an empty string is null for every option that may be null', () => {
   const lines = Object.entries({ ...inheritable, ...certOnly } as Record<string, Option>)
     .filter(([name, { type }]) => type.safeParse(null).success && name !== 'webroot')

@@ -121,6 +121,16 @@ test('at Pebble, which asks a real PowerDNS', async (t) => {
     },
   )
 
+  await t.test('stopped while its records are there: it takes them away itself', async () => {
+    const running = spawnCli(['renew', '--now', cert], { env })
+    const end = AbortSignal.timeout(30_000)
+    while ((await dns.txt(apex)).length === 0) assert.ok(!end.aborted, 'no record comes')
+    const { status, stderr } = await running.end('SIGTERM')
+    assert.equal(status, 75, stderr)
+    assert.doesNotMatch(stderr, /cannot remove/)
+    await assertNothingLeft(scene)
+  })
+
   await t.test('a wrong key: refused before the CA is asked to look, and not told', async () => {
     writeFileSync(join(scene.dir, 'key'), 'canary-wrong\n')
     const before = pebble.count('POST /chalZ/')
