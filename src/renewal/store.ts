@@ -95,7 +95,8 @@ export function settle(paths: CertPaths): void {
 }
 
 function moveAll(paths: CertPaths): void {
-  removeTemporaries(paths.certificates)
+  // Of the certificate, and of what was put where for its challenges.
+  for (const dir of [paths.certificates, paths.legoCert]) removeTemporaries(dir)
   const pending = pendingDir(paths)
   const names = orAbsent(() => fs.readdirSync(pending))
   if (!names) return

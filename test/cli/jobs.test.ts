@@ -103,7 +103,7 @@ test('a config that breaks after apply does not stop renewals', async (t) => {
 test('one bad job among others: --all does the others', async (t) => {
   const world = await makeWorld(t, two)
   await world.nixacme(['apply'])
-  writeFileSync(join(world.roots.jobs, 'a.example.json'), '{"version": 2}')
+  writeFileSync(join(world.roots.jobs, 'a.example.json'), '{"version": 3}')
   const { status, stdout, stderr } = await world.nixacme(['renew', '--all'])
   assert.deepEqual([status, stdout], [65, ''], stderr)
   assert.match(stderr, /^nixacme: error: a\.example: job file '.*' is not a job/m)
