@@ -29,6 +29,8 @@ export interface ProgramOptions {
 export interface ProgramResult {
   /** The exit status, or null when it did not come to one. */
   readonly status: number | null
+  /** False for a program that cannot be run. */
+  readonly isStarted: boolean
   /** What happened, as the end of a sentence; undefined when status is 0. */
   readonly failure: string | undefined
   readonly stdout: string
@@ -84,6 +86,7 @@ export async function runProgram(
   for (const end of ends) end()
   return {
     status: exitCode ?? null,
+    isStarted: exitCode !== undefined || signal !== undefined || timedOut,
     failure: isGood ? undefined : failureOf({ exitCode, signal, timedOut, cause, seconds: options.seconds }),
     stdout: typeof text === 'string' ? text : '',
     output: typeof all === 'string' ? all : '',

@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto'
 import { openSolvers } from '../acme/challenges/open.ts'
 import { openTransport } from '../acme/transport.ts'
+import { NixacmeError } from '../errors.ts'
 import { type Job, pathsOf } from '../job/job.ts'
 import { challengesDir } from '../job/paths.ts'
 import { credentialsOf, secretReader, variablesOf } from '../job/variables.ts'
@@ -28,31 +29,36 @@ export async function testDns(
   const secrets = await secretsOf(job)
   const transport = openTransport({ caCertificates: job.caCertificates, env })
   try {
-    const solvers = openSolvers({
-      challenges,
-      challengeFolder: challengesDir(roots),
-      ledger: { path: pathsOf(roots, job).challenges, uid: host.identity.uid, gid },
-      groupGid: gid,
-      groupName: job.group,
-      variables: variablesOf(secrets, host),
-      credentials: () => credentialsOf(secrets, host),
-      isAttended: host.stderr.isTerminal,
-      env,
-      now,
-      signal,
-      log,
-      userAgent: `nixacme/${host.version}`,
-      transport,
-    })
     await withCertificateLock(job, gid, context, async () => {
+      const solvers = openSolvers({
+        challenges,
+        challengeFolder: challengesDir(roots),
+        ledger: { path: pathsOf(roots, job).challenges, uid: host.identity.uid, gid },
+        groupGid: gid,
+        groupName: job.group,
+        variables: variablesOf(secrets, host),
+        credentials: () => credentialsOf(secrets, host),
+        isAttended: host.stderr.isTerminal,
+        env,
+        now,
+        signal,
+        log,
+        userAgent: `nixacme/${host.version}`,
+        transport,
+      })
+      let isClean = false
       try {
         await solvers.prepare()
         const names = challenges.flatMap((group) => group.names)
         await solvers.present(names.map(madeUp))
         for (const name of names) log.info(`the DNS shows the record for '${name}'`)
       } finally {
-        await solvers.cleanUp()
+        isClean = await solvers.cleanUp()
       }
+      if (!isClean)
+        throw new NixacmeError('refused', 'the records could be put there, and not taken away again', {
+          hints: ['the credentials must allow both'],
+        })
       log.info('the records are taken away again')
     })
   } finally {

@@ -41,6 +41,10 @@ export const healing = (job: Job): string =>
     job.preferredChain,
     job.caCertificates,
     job.plainHttp,
+    job.profilePolicy,
+    job.keyReuse,
+    job.engine,
+    job.orderTimeout,
   ])
 
 /** Of several CAs' certificates the one that has all names and was issued last counts. */

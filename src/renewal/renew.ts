@@ -87,6 +87,8 @@ class Run {
   readonly #options: RenewOptions
   readonly #tools: Tools
   readonly #log: Log
+  /** CAs that have failed in this run: none is asked twice, not even where no failure holds it back. */
+  readonly #asked = new Set<string>()
 
   constructor(job: Job, options: RenewOptions, tools: Tools) {
     const { roots, host } = tools
@@ -193,7 +195,8 @@ class Run {
       attempt(() => diary.failed(fault))
       const next = this.#judge()
       if (next.decision.kind === 'wait') await noteRetry(next.current.paths, next.decision.until, this.#watchTools)
-      const isAnothersTurn = next.standing.server !== standing.server
+      this.#asked.add(standing.server.directoryUrl)
+      const isAnothersTurn = !this.#asked.has(next.standing.server.directoryUrl)
       if (!isAnothersTurn || next.decision.kind === 'skip' || next.decision.kind === 'wait')
         return this.#fail(judgement, decision, fault)
       this.#log.warning(fault.message, [...fault.hints, `asking the next CA, '${next.standing.server.directoryUrl}'`])

@@ -127,6 +127,21 @@ test('what a killed run has noted is taken away by the next; what cannot be now,
   assert.match(s.log.lines.join('\n'), /TXT record 'never' with 'v': no\nremove it by hand/)
 })
 
+test('answers of a killed run are gone before new ones are put; and it is told whether something stays', async (t) => {
+  const s = scene(t)
+  const answer: Trace = { kind: 'answer', path: '/run/acme/challenges/tls/example.com' }
+  Ledger.open({ path: s.path, uid, gid: undefined }, s.log).add([answer, file('gone')])
+  const solvers = s.open()
+  await solvers.present([of('example.com', 'a')])
+  assert.deepEqual(s.removed, [answer])
+  assert.equal(await solvers.cleanUp(), true)
+  const broken = scene(t, async () => {
+    throw new NixacmeError('unavailable', 'no')
+  }).open()
+  await broken.present([of('example.com', 'a')])
+  assert.equal(await broken.cleanUp(), false)
+})
+
 for (const [what, write] of [
   ['not JSON', (path: string) => writeFileSync(path, '{"version":1,', { mode: 0o600 })],
   ['of another version', (path: string) => writeFileSync(path, '{"version":9,"traces":[]}', { mode: 0o600 })],

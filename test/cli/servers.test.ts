@@ -3,14 +3,14 @@ import assert from 'node:assert/strict'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { startCa } from '../ca/ca.ts'
+import { type CaOptions, startCa } from '../ca/ca.ts'
 import { serveWebroot } from '../ca/webroot.ts'
 import { cert, day, makeWorld, type World } from '../support/world.ts'
 
 /** The world's own CA, and a second one that it does not know of yet. */
-async function withSecondCa(t: { after(action: () => unknown): void }, world: World) {
+async function withSecondCa(t: { after(action: () => unknown): void }, world: World, options: CaOptions = {}) {
   const web = await serveWebroot(world.webroot)
-  const second = await startCa({ httpPort: web.port })
+  const second = await startCa({ httpPort: web.port, ...options })
   t.after(() => Promise.all([second.close(), web.close()]))
   const roots = [world.ca, second].map(({ rootPem }, i) => {
     const path = join(world.dir, `root-${i}.pem`)
@@ -48,6 +48,17 @@ test('the second CA is asked when the first refuses; each has its account; then 
   assert.deepEqual([then.action, then.asks], ['renew', host(world.ca.directoryUrl)])
   assert.equal((await world.nixacme(['renew', cert], { now: () => due })).status, 0)
   assert.deepEqual([world.ca.stats.orders, second.stats.orders], [0, 2])
+})
+
+test('both refuse: --now asks each once', async (t) => {
+  const blocked = { blocked: [cert] }
+  const world = await makeWorld(t, { way: 'in-process', ca: blocked })
+  const second = await withSecondCa(t, world, blocked)
+  for (let i = 1; i <= 3; i++) {
+    const { status } = await world.nixacme(['renew', '--now', cert])
+    assert.equal(status, 76)
+    assert.deepEqual([world.ca.count('newOrder'), second.count('newOrder')], [i, i])
+  }
 })
 
 test('the plan says in words who would be asked', async (t) => {

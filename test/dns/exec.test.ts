@@ -72,6 +72,12 @@ test('exec: what cannot be run is told before anything starts', (t) => {
   assert.throws(() => world.open(exec, {}), isOf('config', /'EXEC_PATH' is not set/))
 })
 
+test('exec: a program that dies has failed, and is called again; it is not one that cannot be run', async (t) => {
+  const world = makeHookWorld(t)
+  const file = world.script('dns', 'kill -KILL $$\n')
+  await assert.rejects(world.open(exec, { EXEC_PATH: file }).cleanUp(record), isOf('refused', /was ended by SIGKILL/))
+})
+
 test('exec: what a program leaves running does not hold the run; a signal ends it', async (t) => {
   const world = makeHookWorld(t)
   const file = world.script('dns', `sleep 50 & echo $! >>"$OUT"; echo started\n`)

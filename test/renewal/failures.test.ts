@@ -115,11 +115,18 @@ test('--now tries once, whatever is remembered, and its failure has its own stat
 })
 
 test('a changed config is tried at once, and counts anew', async (t) => {
-  const place = makePlace(t)
-  for (const _ of [1, 2]) await statusOf(place.run({ ...failsWith(away), atOnce: true }))
-  const job = makeJob({ challenges: shownIn('/srv/other') })
-  assert.equal(await statusOf(place.run({ ...failsWith(away), job })), 69)
-  assert.equal(remembered(place).failure?.count, 1)
+  for (const change of [
+    { challenges: shownIn('/srv/other') },
+    { profilePolicy: 'preferred' },
+    { keyReuse: true },
+    { orderTimeout: 5 },
+    { engine: { kind: 'lego', path: null, flags: { all: [], run: [], renew: [] } } },
+  ] as const) {
+    const place = makePlace(t)
+    for (const _ of [1, 2]) await statusOf(place.run({ ...failsWith(away), atOnce: true }))
+    assert.equal(await statusOf(place.run({ ...failsWith(away), job: makeJob(change) })), 69, JSON.stringify(change))
+    assert.equal(remembered(place).failure?.count, 1)
+  }
 })
 
 test('what the CA said is kept: its words, its Retry-After, its links, and which names it could not validate', async (t) => {

@@ -8,7 +8,7 @@ import { ensure, join, leave, openEarly, type Site } from './listeners.ts'
 import { tlsAnswer } from './probe.ts'
 import { type ListenKind, SharedAnswers } from './shared-answers.ts'
 import { sniOf } from './sni.ts'
-import type { Presentation, Solver } from './solver.ts'
+import type { Note, Presentation, Solver } from './solver.ts'
 
 export interface ListenOptions {
   readonly kind: ListenKind
@@ -64,10 +64,12 @@ export function listenSolver(options: ListenOptions): Solver {
       await sleep(look, signal)
     }
   }
-  const put = async ({ name, token, keyAuthorization }: Presentation) => {
+  const put = async ({ name, token, keyAuthorization }: Presentation, note: Note) => {
     const file = fileFor(kind, name, token)
     const content = kind === 'http' ? keyAuthorization : await tlsAnswer(name, keyAuthorization, now())
     if (kind === 'tls') await untilFree(file)
+    // Only now: till then what lies there is another run's.
+    note([{ kind: 'answer', path: answers.path(file) }])
     presented.add(file)
     answers.put(file, content)
   }
@@ -82,10 +84,12 @@ export function listenSolver(options: ListenOptions): Solver {
     },
 
     async present(presentations, note) {
-      note(presentations.map(({ name, token }) => ({ kind: 'answer', path: answers.path(fileFor(kind, name, token)) })))
-      for (const presentation of presentations) await put(presentation)
+      for (const presentation of presentations) await put(presentation, note)
       // Whoever has listened for us till now may have ended; from here on he sees that somebody relies on him.
-      await ensure(site, signal)
+      if (hasJoined) await ensure(site, signal)
+      // A second order of this run.
+      else await join(site, signal)
+      hasJoined = true
     },
 
     async close() {

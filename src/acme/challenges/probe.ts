@@ -32,6 +32,7 @@ const patience = 30_000
 
 /** Presents something that nobody else can know, and looks whether it is there. Throws `later` (75) when aborted. */
 export async function probe({ kind, address, answers, now, log }: Place, signal: AbortSignal): Promise<Found> {
+  if (signal.aborted) throw interruptedError(signal)
   const secret = randomBytes(16).toString('hex')
   const name = kind === 'http' ? secret : `${secret}.acme.invalid`
   const content = kind === 'http' ? secret : await tlsAnswer(name, secret, now())

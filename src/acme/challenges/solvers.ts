@@ -30,6 +30,8 @@ export class Solvers {
   readonly #ledger: Ledger
   readonly #remover: () => Remove
   readonly #log: Log
+  /** Something could not be taken away. */
+  #stays = false
 
   constructor(groups: readonly SolverGroup[], { ledger, remover, log }: SolversOptions) {
     this.#groups = groups
@@ -68,6 +70,7 @@ export class Solvers {
       if (all) all.push(presentation)
       else bySolver.set(solver, [presentation])
     }
+    await this.#forgetAnswers()
     const note = (traces: readonly Trace[]) => this.#ledger.add(traces)
     const work = [...bySolver].map(async ([solver, all]) => solver.present(all, note))
     await Promise.allSettled(work)
@@ -79,9 +82,21 @@ export class Solvers {
     await Promise.allSettled(this.#groups.map(async ({ solver }) => solver.close?.()))
   }
 
-  /** Takes away all that was put anywhere, after a failed `present` too. Never throws; what stays is warned about. */
-  async cleanUp(): Promise<void> {
+  /** Of a run that was killed: under the same name they would be taken for another run's. */
+  async #forgetAnswers(): Promise<void> {
+    const left = this.#ledger.traces.filter(({ kind }) => kind === 'answer')
+    const remove = this.#remover()
+    for (const trace of left) await this.#takeAway(trace, remove)
+    this.#ledger.drop(left)
+  }
+
+  /**
+   * Takes away all that was put anywhere, after a failed `present` too. Never throws; what stays is warned about. True when
+   * nothing stays.
+   */
+  async cleanUp(): Promise<boolean> {
     await this.close()
+    this.#stays = false
     const remove = this.#remover()
     const gone = await Promise.all(
       this.#ledger.traces.map(async (trace) => ((await this.#takeAway(trace, remove)) ? [trace] : [])),
@@ -91,6 +106,7 @@ export class Solvers {
     } catch (e) {
       this.#log.warning(`what was cleaned up cannot be written down: ${messageOf(e)}, ignoring`)
     }
+    return !this.#stays
   }
 
   /** False for what a later run is to try again. */
@@ -99,6 +115,7 @@ export class Solvers {
       await remove(trace)
       return true
     } catch (e) {
+      this.#stays = true
       const isForgotten = e instanceof NixacmeError && e.kind === 'config'
       const next = isForgotten ? 'remove it by hand' : 'the next run tries again'
       this.#log.warning(`cannot remove ${wordsFor(trace)}: ${messageOf(e)}`, [next])

@@ -49,7 +49,7 @@ export function hookRunner({ env, log, signal, secrets }: HookOptions): RunHook 
     try {
       prepare?.(folder)
       const { runProgram } = await import('../../process.ts')
-      const { status, failure, stdout, output } = await runProgram(file, args, {
+      const { isStarted, failure, stdout, output } = await runProgram(file, args, {
         env: { ...own, PATH: env['PATH'] ?? defaultPath, LANG: env['LANG'], HOME: folder },
         cwd: folder,
         stdout: 'capture',
@@ -63,7 +63,7 @@ export function hookRunner({ env, log, signal, secrets }: HookOptions): RunHook 
       for (const line of lines) log.info(`${title}: ${line}`)
       if (failure === undefined) return stdout
       const said = lines.length === 0 ? '' : `: ${lines.at(-1)}`
-      throw new NixacmeError(status === null ? 'config' : 'refused', `${title} ${failure}${said}`)
+      throw new NixacmeError(isStarted ? 'refused' : 'config', `${title} ${failure}${said}`)
     } finally {
       rmSync(folder, { recursive: true, force: true })
     }
