@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { needs } from '../support/needs.ts'
 import { type Pebble, serve, startPebble } from '../support/pebble.ts'
-import { type RunResult, runCli, spawnCli, temporaryDir } from '../support/process.ts'
+import { type Running, type RunResult, runCli, spawnCli, temporaryDir } from '../support/process.ts'
 import { toml } from '../support/world.ts'
 import { type PowerDns, startPowerDns } from './powerdns.ts'
 
@@ -31,7 +31,7 @@ async function startScene(t: TestContext): Promise<Scene> {
   await dns.addRecord('example.com', 'ns1.example.com', 'A', address)
   await dns.addRecord('example.com', 'example.com', 'A', '127.0.0.1')
   await dns.addRecord('example.com', '_acme-challenge.www.example.com', 'CNAME', `${delegated}.`)
-  const pebble = await startPebble({ dnsServer: `${address}:53` })
+  const pebble = await startPebble({ dnsServer: `${address}:53`, retryAfter: { authz: 1, order: 3 } })
   t.after(() => pebble.stop())
   const dir = temporaryDir(t)
   const webroot = join(dir, 'www')
@@ -86,6 +86,11 @@ test('at Pebble, which asks a real PowerDNS', async (t) => {
   if (!needs(t, 'root', 'pebble', 'pdns', 'sqlite3')) return
   const scene = await startScene(t)
   const { dns, pebble, env } = scene
+  const untilRecord = async (running: Running) => {
+    const end = AbortSignal.timeout(30_000)
+    while ((await dns.txt(apex)).length === 0)
+      if (end.aborted) assert.fail(`no record comes: ${(await running.end('SIGKILL')).stderr}`)
+  }
 
   await t.test('dns test puts records where CNAMEs lead, sees them, and takes them away; no CA is asked', async () => {
     const { status, stderr } = await scene.nixacme('dns', 'test', cert)
@@ -123,8 +128,7 @@ test('at Pebble, which asks a real PowerDNS', async (t) => {
 
   await t.test('stopped while its records are there: it takes them away itself', async () => {
     const running = spawnCli(['renew', '--now', cert], { env })
-    const end = AbortSignal.timeout(30_000)
-    while ((await dns.txt(apex)).length === 0) assert.ok(!end.aborted, 'no record comes')
+    await untilRecord(running)
     const { status, stderr } = await running.end('SIGTERM')
     assert.equal(status, 75, stderr)
     assert.doesNotMatch(stderr, /cannot remove/)
