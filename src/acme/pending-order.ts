@@ -5,7 +5,8 @@ import { createPrivateKey } from 'node:crypto'
 import * as fs from 'node:fs'
 import { dirname } from 'node:path'
 import { NixacmeError, systemWord, writeError } from '../errors.ts'
-import { lstatIfThere, orAbsent, syncDir, writeAtomically } from '../fs.ts'
+import { lstatIfThere, syncDir, writeAtomically } from '../fs.ts'
+import { readOwn } from './own-file.ts'
 import type { KeySource } from './request.ts'
 import { type Fields, Flaw, fieldsOf, list, optionalText, text, url } from './types.ts'
 
@@ -56,28 +57,12 @@ export function readPendingOrder(
   plainHttp: boolean,
 ): PendingOrder | { readonly flaw: string } | undefined {
   try {
-    const text = readOwn(file)
+    // It names URLs that are asked in the name of the account.
+    const text = readOwn(file, largest)
     return text === undefined ? undefined : parse(JSON.parse(text), plainHttp)
   } catch (e) {
     if (e instanceof SyntaxError) return { flaw: 'it is not JSON' }
     return { flaw: systemWord(e) }
-  }
-}
-
-/** Nobody else may have put words into it: it names URLs that are asked in the name of the account. */
-function readOwn({ path, uid }: OrderFile): string | undefined {
-  const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK } = fs.constants
-  const fd = orAbsent(() => fs.openSync(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK))
-  if (fd === undefined) return undefined
-  try {
-    const stat = fs.fstatSync(fd)
-    if (!stat.isFile()) throw new Flaw('it is not a regular file')
-    if (stat.uid !== uid) throw new Flaw('it belongs to another user')
-    if ((stat.mode & 0o022) !== 0) throw new Flaw('others may write to it')
-    if (stat.size > largest) throw new Flaw(`it has more than ${largest} bytes`)
-    return fs.readFileSync(fd, 'utf8')
-  } finally {
-    fs.closeSync(fd)
   }
 }
 

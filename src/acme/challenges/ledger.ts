@@ -3,8 +3,9 @@
 import * as fs from 'node:fs'
 import { dirname } from 'node:path'
 import { NixacmeError, systemWord, writeError } from '../../errors.ts'
-import { orAbsent, syncDir, writeAtomically } from '../../fs.ts'
+import { syncDir, writeAtomically } from '../../fs.ts'
 import type { Log } from '../../log.ts'
+import { readOwn } from '../own-file.ts'
 import { type Fields, fieldsOf, text } from '../types.ts'
 
 /** One thing that a run has put somewhere, or was about to. */
@@ -95,23 +96,14 @@ export class Ledger {
   }
 }
 
-/** Nobody else may have put words into it: files are removed by it. */
-function read({ path, uid }: LedgerFile): Trace[] {
-  const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK } = fs.constants
-  const fd = orAbsent(() => fs.openSync(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK))
-  if (fd === undefined) return []
-  try {
-    const stat = fs.fstatSync(fd)
-    const isOurs = stat.isFile() && stat.uid === uid && (stat.mode & 0o022) === 0 && stat.size <= largest
-    if (!isOurs) throw new NixacmeError('data', 'it is no file of our own')
-    const fields = fieldsOf(JSON.parse(fs.readFileSync(fd, 'utf8')), 'it')
-    const { traces } = fields
-    if (fields['version'] !== version || !Array.isArray(traces))
-      throw new NixacmeError('data', 'it is of no known version')
-    return traces.map((trace) => parse(fieldsOf(trace, 'a trace')))
-  } finally {
-    fs.closeSync(fd)
-  }
+function read(file: LedgerFile): Trace[] {
+  const text = readOwn(file, largest)
+  if (text === undefined) return []
+  const fields = fieldsOf(JSON.parse(text), 'it')
+  const { traces } = fields
+  if (fields['version'] !== version || !Array.isArray(traces))
+    throw new NixacmeError('data', 'it is of no known version')
+  return traces.map((trace) => parse(fieldsOf(trace, 'a trace')))
 }
 
 function parse(fields: Fields): Trace {

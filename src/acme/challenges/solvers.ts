@@ -4,9 +4,7 @@ import { messageOf, NixacmeError } from '../../errors.ts'
 import type { Log } from '../../log.ts'
 import type { Ledger, Trace } from './ledger.ts'
 import type { ChallengeType, Presentation, Solver } from './solver.ts'
-
-/** base64url (RFC 8555 §8.3), and nothing that could lead out of a folder. */
-const tokenAlphabet = /^[A-Za-z0-9_-]{1,255}$/
+import { isToken } from './token.ts'
 
 /** Takes one trace away; it being gone already is no fault. Throws `config` (78) where nothing of the config can. */
 export type Remove = (trace: Trace) => Promise<void>
@@ -61,7 +59,7 @@ export class Solvers {
     const bySolver = new Map<Solver, Presentation[]>()
     for (const { isWildcard, ...presentation } of presentations) {
       const { name, token } = presentation
-      if (!tokenAlphabet.test(token))
+      if (!isToken(token))
         throw new NixacmeError('refused', `the CA sent a token for '${name}' that is no base64url text`, {
           hints: ['nothing was written; a CA that sends this is broken or hostile'],
         })
@@ -70,7 +68,8 @@ export class Solvers {
       if (all) all.push(presentation)
       else bySolver.set(solver, [presentation])
     }
-    await this.#forgetAnswers()
+    // Of a run that was killed: under the same name they would be taken for another run's.
+    await this.#removeAll(this.#ledger.traces.filter(({ kind }) => kind === 'answer'))
     const note = (traces: readonly Trace[]) => this.#ledger.add(traces)
     const work = [...bySolver].map(async ([solver, all]) => solver.present(all, note))
     await Promise.allSettled(work)
@@ -82,14 +81,6 @@ export class Solvers {
     await Promise.allSettled(this.#groups.map(async ({ solver }) => solver.close?.()))
   }
 
-  /** Of a run that was killed: under the same name they would be taken for another run's. */
-  async #forgetAnswers(): Promise<void> {
-    const left = this.#ledger.traces.filter(({ kind }) => kind === 'answer')
-    const remove = this.#remover()
-    for (const trace of left) await this.#takeAway(trace, remove)
-    this.#ledger.drop(left)
-  }
-
   /**
    * Takes away all that was put anywhere, after a failed `present` too. Never throws; what stays is warned about. True when
    * nothing stays.
@@ -97,16 +88,19 @@ export class Solvers {
   async cleanUp(): Promise<boolean> {
     await this.close()
     this.#stays = false
-    const remove = this.#remover()
-    const gone = await Promise.all(
-      this.#ledger.traces.map(async (trace) => ((await this.#takeAway(trace, remove)) ? [trace] : [])),
-    )
     try {
-      this.#ledger.drop(gone.flat())
+      await this.#removeAll(this.#ledger.traces)
     } catch (e) {
       this.#log.warning(`what was cleaned up cannot be written down: ${messageOf(e)}, ignoring`)
     }
     return !this.#stays
+  }
+
+  /** What cannot be taken away now stays in the ledger. Throws as `Ledger.drop`. */
+  async #removeAll(traces: readonly Trace[]): Promise<void> {
+    const remove = this.#remover()
+    const gone = await Promise.all(traces.map(async (trace) => ((await this.#takeAway(trace, remove)) ? [trace] : [])))
+    this.#ledger.drop(gone.flat())
   }
 
   /** False for what a later run is to try again. */

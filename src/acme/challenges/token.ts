@@ -3,6 +3,8 @@
 /** base64url, and nothing that could lead out of a folder. */
 const alphabet = /^[A-Za-z0-9_-]{1,255}$/
 
+export const isToken = (text: string): boolean => alphabet.test(text)
+
 const folder = '/.well-known/acme-challenge/'
 
 export const challengePath = (token: string): string => `${folder}${token}`
@@ -10,5 +12,5 @@ export const challengePath = (token: string): string => `${folder}${token}`
 /** The token of a request's path, which must be exactly that of a challenge. */
 export function tokenOf(path: string): string | undefined {
   const token = path.startsWith(folder) ? path.slice(folder.length) : ''
-  return alphabet.test(token) ? token : undefined
+  return isToken(token) ? token : undefined
 }

@@ -5,6 +5,7 @@ import { NixacmeError, systemWord, writeError } from '../../errors.ts'
 import { ensureDirs, isTemporary, lstatIfThere, temporaryName, writeAtomically, writeNew } from '../../fs.ts'
 import type { Log } from '../../log.ts'
 import type { Solver } from './solver.ts'
+import { isToken } from './token.ts'
 
 export interface WebrootOptions {
   readonly webroot: string
@@ -73,8 +74,7 @@ export function webrootSolver({ webroot, groupGid, groupName, now, log }: Webroo
 export function removeChallenge(path: string): void {
   const folder = path.slice(0, -basename(path).length - 1)
   // The file that names it is ours; a look does no harm.
-  if (!folder.endsWith(`/${place}`) || !/^[A-Za-z0-9_-]+$/.test(basename(path)))
-    throw new NixacmeError('config', 'it is no challenge')
+  if (!folder.endsWith(`/${place}`) || !isToken(basename(path))) throw new NixacmeError('config', 'it is no challenge')
   try {
     fs.rmSync(path, { force: true })
   } catch (e) {
