@@ -173,8 +173,14 @@ export const unsupported = (
   nextPoll: later(now, longestPause),
 })
 
-/** Whether the CA is to be asked now: never once the certificate has expired (RFC 9773 §4.3). */
-export const isToAsk = ({ nextPoll, notAfter }: RenewalInfo, now: Date): boolean => nextPoll <= now && now < notAfter
+/**
+ * Whether the CA is to be asked now: never once the certificate has expired (RFC 9773 §4.3). Further ahead than the longest
+ * pause nothing was meant: a clock wrote that down which was ahead itself.
+ */
+export function isToAsk({ nextPoll, notAfter }: RenewalInfo, now: Date): boolean {
+  const isPausing = nextPoll > now && nextPoll <= later(now, longestPause + minute)
+  return !isPausing && now < notAfter
+}
 
 /**
  * The instant to renew at: the one drawn, or where no wake-up may come between it and the end of the window, the last that

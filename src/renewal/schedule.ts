@@ -60,32 +60,47 @@ export const nameSet = (names: readonly string[]): string => [...names].sort().j
 
 const times = (n: number, what: string): string => `${n} ${what}${n === 1 ? '' : 's'}`
 
+/** Milliseconds by which clocks are put right without anybody noticing. */
+const tolerance = 5 * minute
+
+/** What a clock wrote down that was ahead holds nothing back: it would do so until then, be it for years. */
+const isAhead = (at: Date, now: Date): boolean => at.getTime() > now.getTime() + tolerance
+
 /** The failures that still count: a changed config may have healed what was. */
-export const standingFailure = ({ failure }: Memory, config: string): Failure | undefined =>
-  failure?.config === config ? failure : undefined
+export const standingFailure = ({ failure }: Memory, config: string, now: Date): Failure | undefined =>
+  failure?.config === config && !isAhead(failure.last, now) ? failure : undefined
+
+/** The instants, in milliseconds, of those within the last `window` that `isMeant` holds for, the oldest first. */
+const within = <T extends { readonly at: Date }>(
+  entries: readonly T[],
+  window: number,
+  now: Date,
+  isMeant: (entry: T) => boolean,
+): number[] =>
+  entries
+    .filter((entry) => isMeant(entry) && entry.at.getTime() > now.getTime() - window && !isAhead(entry.at, now))
+    .map(({ at }) => at.getTime())
+    .sort((a, b) => a - b)
 
 export const failureWords = ({ count, first, last, message }: Failure): string =>
   `${count === 1 ? `failed ${isoMinute(last)}` : `failed ${count} times since ${isoMinute(first)}`}: ${message}`
 
-function byFailure(memory: Memory, { config }: Wish): HeldBack[] {
-  const failure = standingFailure(memory, config)
+function byFailure(memory: Memory, { config }: Wish, now: Date): HeldBack[] {
+  const failure = standingFailure(memory, config, now)
   return failure ? [{ until: failure.retryAt, why: failureWords(failure) }] : []
 }
 
 /** One kill is an accident, and the next run takes up the work at once; a loop of them is slowed down like failures. */
-function byKills({ attempt }: Memory): HeldBack[] {
-  if (!attempt || attempt.crashes === 0) return []
+function byKills({ attempt }: Memory, now: Date): HeldBack[] {
+  if (!attempt || attempt.crashes === 0 || isAhead(attempt.since, now)) return []
   const why = `the last ${times(attempt.crashes + 1, 'run')} did not end by themselves`
   return [{ until: new Date(attempt.since.getTime() + pauseAfter(attempt.crashes, 0)), why }]
 }
 
-const at = ({ at }: { readonly at: Date }): number => at.getTime()
-
 /** What holds a new order back, whatever else there is to do. */
 export function byOrders({ orders }: Memory, { names, notAfter }: Wish, now: Date): HeldBack[] {
   const set = nameSet(names)
-  const counted = orders.filter((order) => order.names === set && at(order) > now.getTime() - orderWindow).map(at)
-  counted.sort((a, b) => a - b)
+  const counted = within(orders, orderWindow, now, (order) => order.names === set)
   const [oldest = 0] = counted.slice(-mostOrders)
   const last = counted.at(-1) ?? 0
   if (counted.length >= mostOrders)
@@ -103,9 +118,9 @@ export function byOrders({ orders }: Memory, { names, notAfter }: Wish, now: Dat
 
 function byValidations({ unproven }: Memory, { names }: Wish, now: Date): HeldBack[] {
   return names.flatMap((name) => {
-    const counted = unproven.filter((u) => u.name === name && at(u) > now.getTime() - validationWindow).map(at)
+    const counted = within(unproven, validationWindow, now, (entry) => entry.name === name)
     if (counted.length < mostUnproven) return []
-    const oldest = counted.sort((a, b) => a - b).at(-mostUnproven) ?? 0
+    const oldest = counted.at(-mostUnproven) ?? 0
     const why = `'${name}' could not be validated ${times(counted.length, 'time')} within an hour`
     return [{ until: new Date(oldest + validationWindow), why }]
   })
@@ -125,7 +140,8 @@ export const longest = (all: readonly HeldBack[], now: Date): HeldBack | undefin
 /** What holds the next try back longest, when anything does at `now`. */
 export function heldBack({ memory, hasOrder }: Known, wish: Wish, now: Date): HeldBack | undefined {
   const orders = hasOrder ? [] : byOrders(memory, wish, now)
-  return longest([...byFailure(memory, wish), ...byKills(memory), ...orders, ...byValidations(memory, wish, now)], now)
+  const failures = [...byFailure(memory, wish, now), ...byKills(memory, now)]
+  return longest([...failures, ...orders, ...byValidations(memory, wish, now)], now)
 }
 
 /** Milliseconds: a CA that wants to be left alone for longer is as good as away. */
@@ -166,7 +182,7 @@ export function turnOf(cas: readonly Known[], wish: Wish, now: Date): Turn {
     const held = heldBack(known, wish, now)
     if (!held) return { server, heldBack: undefined }
     if (!first || (first.heldBack && held.until < first.heldBack.until)) first = { server, heldBack: held }
-    const failure = standingFailure(known.memory, wish.config)
+    const failure = standingFailure(known.memory, wish.config, now)
     if (!failure || !isDefinite(failure)) break
   }
   return first ?? { server: 0, heldBack: undefined }

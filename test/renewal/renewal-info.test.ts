@@ -181,6 +181,12 @@ test('§4.3: not asked for before its time, nor once the certificate has expired
   assert.equal(isToAsk(info, at(60 * day)), false)
 })
 
+test('a pause longer than any that was meant is over: the clock that wrote it down was ahead', () => {
+  const info = { ...fresh, nextPoll: at(3 * 24 * hour) }
+  assert.equal(isToAsk(info, now), true)
+  assert.equal(isToAsk(info, at(2 * 24 * hour)), false)
+})
+
 test('§4.3: asked for at once after issuance', () => assert.equal(isToAsk(fresh, now), true))
 
 test('a CA that has no renewal information is asked for its directory once a day, and a window of before is forgotten', () => {

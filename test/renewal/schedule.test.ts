@@ -32,6 +32,20 @@ const ordersAt = (...ages: number[]) => ages.map((age) => ({ at: after(-age), na
 const known = (m: Memory) => ({ memory: m, hasOrder: false })
 const until = (m: Memory, w = wish(), at = now) => heldBack(known(m), w, at)?.until
 
+test('what a clock that was ahead wrote down holds nothing back, a few minutes aside', () => {
+  const year = 365 * day
+  const failureOf = (ms: number) => failure({ last: after(ms), retryAt: after(ms + minute) })
+  const ahead = (ms: number): Memory => ({
+    failure: failureOf(ms),
+    attempt: { since: after(ms), crashes: 3 },
+    orders: ordersAt(-ms, -ms, -ms, -ms, -ms),
+    unproven: Array.from({ length: 5 }, () => ({ at: after(ms), name: 'a.example' })),
+  })
+  for (const ms of [10 * minute, day, 9 * year]) assert.equal(until(ahead(ms)), undefined, `${ms} ms`)
+  assert.deepEqual(until(ahead(2 * minute)), after(2 * minute + 7 * day))
+  assert.deepEqual(until(memory({ failure: failureOf(2 * minute) })), after(3 * minute))
+})
+
 test('the pauses: 1, 10, 100 minutes, by chance a quarter more, then once a day', () => {
   assert.deepEqual(
     [1, 2, 3, 4, 5, 400].map((count) => pauseAfter(count, 0)),
