@@ -112,7 +112,7 @@ async function renewOne(
         dryRun: settings.dryRun,
         userAgent: `nixacme/${host.version}`,
       }
-      const issued = await issueBy(job, request, { standing, secrets })
+      const issued = await issueBy(job, request, { standing, diary, secrets })
       if (!issued) return undefined
       const { keyPem: key, chain, certUrl, accountUrl, renewal } = issued
       return { key, chain, certUrl, accountUrl, renewal, stored: () => issued.stored() }
@@ -151,12 +151,13 @@ async function renewOne(
 async function issueBy(
   { engine, domainHash, names: [domain = ''] }: Job,
   request: IssueRequest,
-  { standing: { paths, state }, secrets }: Pick<Errand, 'standing'> & { readonly secrets: Secrets },
+  { standing: { paths, state }, diary, secrets }: Pick<Errand, 'standing' | 'diary'> & { readonly secrets: Secrets },
 ): Promise<Issued | undefined> {
   if (engine.kind === 'native') return (await import('../acme/issue.ts')).issue(request)
   const { issueByLego } = await import('../acme/lego/issue.ts')
   return issueByLego({
     ...request,
+    diary,
     legoPath: engine.path,
     flags: engine.flags,
     isRenewal: state.domainHash === domainHash,

@@ -59,6 +59,13 @@ export class Diary {
     this.#write({ orders: [...this.#memory.orders, { at: now(), names: nameSet(wish.names) }] })
   }
 
+  /** It was not placed after all: nothing got as far as the CA. */
+  notOrdered(): void {
+    if (!this.#ordered) return
+    this.#ordered = false
+    this.#write({ orders: this.#memory.orders.slice(0, -1) })
+  }
+
   /** The challenges of these names are about to be answered: failures, until the contrary is known. */
   answering(names: readonly string[]): void {
     this.#asked = names
@@ -89,11 +96,13 @@ export class Diary {
     const { now, chance, wish } = this.#options
     const kind = kindOf(e)
     const isHarmless = kind === 'local' && !this.#ordered
-    const earlier = standingFailure(this.#before, wish.config)
+    const earlier = standingFailure(this.#before, wish.config, now())
     const failure = isHarmless ? earlier : failureOf(e, kind, earlier, { at: now(), config: wish.config, chance })
     const proven = this.#asked.filter((name) => kind === 'validation' && !e.refusal?.unproven.includes(name))
-    const since = new Set(this.#memory.unproven.slice(this.#before.unproven.length))
-    const unproven = this.#memory.unproven.filter((u) => !(since.has(u) && proven.includes(u.name)))
+    // Those of this run alone: what an earlier one could not prove stays as it was.
+    const unproven = this.#memory.unproven.filter(
+      (entry) => this.#before.unproven.includes(entry) || !proven.includes(entry.name),
+    )
     this.#write({ failure, attempt: undefined, unproven })
     return isHarmless ? undefined : failure
   }

@@ -46,7 +46,7 @@ export interface Errand {
   readonly standing: Standing
   /** With the CA whose certificate is in use. */
   readonly current: Standing
-  readonly diary: Pick<Diary, 'ordering' | 'answering' | 'offers'>
+  readonly diary: Pick<Diary, 'ordering' | 'notOrdered' | 'answering' | 'offers'>
   readonly withAccountLock: AccountLock
 }
 
@@ -172,7 +172,7 @@ class Run {
   async #dryRun(judgement: Judgement, decision: Work): Promise<Outcome> {
     const { standing, current } = judgement
     this.#log.info(`would be ${headline(decision)}`)
-    const diary = { ordering() {}, answering() {}, offers() {} }
+    const diary = { ordering() {}, notOrdered() {}, answering() {}, offers() {} }
     await this.#tools.obtain(this.#job, { standing, current, diary, withAccountLock: (work) => work() })
     return { decision, server: standing.server, slot: this.#job.lock.home, installed: 'unchanged' }
   }

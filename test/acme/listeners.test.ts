@@ -8,7 +8,7 @@ import { type AddressInfo, createServer, type Server } from 'node:net'
 import { join as under } from 'node:path'
 import { test } from 'node:test'
 import { inheritedSockets } from '../../src/acme/challenges/inherited.ts'
-import { ensure, join, leave, type Site } from '../../src/acme/challenges/listeners.ts'
+import { ensure, join, leave, openEarly, type Site } from '../../src/acme/challenges/listeners.ts'
 import { probe } from '../../src/acme/challenges/probe.ts'
 import { challengeServer } from '../../src/acme/challenges/servers.ts'
 import { type ListenKind, SharedAnswers } from '../../src/acme/challenges/shared-answers.ts'
@@ -79,6 +79,23 @@ test('a listener that other runs rely on stays until they are done', async (t) =
   site.answers.remove('of-another-run', site.log)
   await left
   assert.equal(await fetched({ port }, 'of-another-run'), undefined)
+})
+
+test('one that root has opened early stays as long, and to the end of the process', async (t) => {
+  const port = await freePort()
+  const site = siteFor(temporaryDir(t), `127.0.0.1:${port}`)
+  await openEarly(site)
+  await join(site, signal)
+  site.answers.put('of-another-run', 'x')
+  let hasLeft = false
+  const left = leave(site, signal).then(() => {
+    hasLeft = true
+  })
+  assert.equal(await fetched({ port }, 'of-another-run'), 'x')
+  assert.equal(hasLeft, false)
+  site.answers.remove('of-another-run', site.log)
+  await left
+  assert.equal(await fetched({ port }, 'of-another-run'), 'status 404')
 })
 
 test('a signal ends that wait', async (t) => {

@@ -142,6 +142,23 @@ test('answers of a killed run are gone before new ones are put; and it is told w
   assert.equal(await broken.cleanUp(), false)
 })
 
+test('what could not be taken away is not tried a second time by the same run, and left to the next', async (t) => {
+  const tried: Trace[] = []
+  const s = scene(t, async (trace) => {
+    tried.push(trace)
+    throw new NixacmeError('unavailable', 'too slow')
+  })
+  const solvers = s.open()
+  await solvers.present([of('example.com', 'a')])
+  await solvers.cleanUp()
+  await solvers.present([of('example.com', 'b')])
+  assert.equal(await solvers.cleanUp(), false)
+  assert.deepEqual(tried, [record('a'), record('b')])
+  assert.equal(s.log.lines.filter((line) => line.startsWith('warning: cannot remove')).length, 2)
+  await s.open().cleanUp()
+  assert.deepEqual(tried.slice(2), [record('a'), record('b')])
+})
+
 for (const [what, write] of [
   ['not JSON', (path: string) => writeFileSync(path, '{"version":1,', { mode: 0o600 })],
   ['of another version', (path: string) => writeFileSync(path, '{"version":9,"traces":[]}', { mode: 0o600 })],

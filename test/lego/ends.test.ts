@@ -1,7 +1,7 @@
 // How a run of lego can end other than well, with a real lego and a CA that fails as it is told: what is typed, what is
 // remembered, what is left.
 import assert from 'node:assert/strict'
-import { readdirSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
@@ -33,6 +33,18 @@ const hanging = (world: World): Promise<void> =>
       return { status: 0, headers: {}, body: '', bare: true, transport: 'mute' }
     })
   })
+
+/** A challenge of a run without lego that was killed; gives its path. */
+function leftByNative(world: World): string {
+  const folder = join(world.dir, 'old', '.well-known', 'acme-challenge')
+  mkdirSync(folder, { recursive: true })
+  const path = join(folder, 'token')
+  writeFileSync(path, 'token.thumbprint')
+  mkdirSync(world.paths().certificates, { recursive: true })
+  const ledger = JSON.stringify({ version: 1, traces: [{ kind: 'file', path }] })
+  writeFileSync(world.paths().challenges, ledger, { mode: 0o600 })
+  return path
+}
 
 const scratch = /\/\.lego\.\d+(-\d+)?\.tmp/
 
@@ -118,6 +130,7 @@ describe('ends', { concurrency: 3 }, () => {
     const text = Object.entries(variables).map(([name, value]) => `${name}=${value}\n`)
     writeFileSync(environmentFile, text.join(''), { mode: 0o600 })
     world.configure({ defaults: { engine: 'lego', dnsProvider: 'httpreq', webroot: '', environmentFile } })
+    const left = leftByNative(world)
     const said = await world.nixacme(['renew', '--now', cert])
     assert.equal(said.status, 76, said.stderr)
     assert.match(said.stderr, /lego: .*Preparing to solve DNS-01/)
@@ -125,6 +138,20 @@ describe('ends', { concurrency: 3 }, () => {
     assert.equal(seen[0], `Basic ${Buffer.from(`me:${canary}`).toString('base64')}`)
     assert.equal(said.stderr.includes(canary), false)
     assert.deepEqual(readdirSync(world.paths().certificates), ['nixacme.json'])
+    assert.deepEqual([existsSync(left), existsSync(world.paths().challenges)], [false, false])
+  })
+
+  test('what lego lacks before it asks the CA is no order, and holds nothing back', async (t) => {
+    const world = await legoWorld(t)
+    if (!world) return
+    const ordersBefore = world.ca.requests.filter(({ kind }) => kind === 'newOrder').length
+    world.configure({ defaults: { engine: 'lego', dnsProvider: 'httpreq', webroot: '' } })
+    const said = await world.nixacme(['renew', '--now', cert])
+    assert.equal(said.status, 78, said.stderr)
+    assert.match(errorsIn(said).join(), /httpreq: some credentials information are missing/)
+    assert.equal(world.ca.requests.filter(({ kind }) => kind === 'newOrder').length, ordersBefore)
+    const { orders, failure } = JSON.parse(readFileSync(world.paths().memory, 'utf8'))
+    assert.deepEqual([orders, failure], [[], undefined])
   })
 
   test('no order is placed where the installed lego cannot do what is wanted', async (t) => {

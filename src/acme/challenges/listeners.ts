@@ -63,8 +63,9 @@ export async function leave(site: Site, signal: AbortSignal): Promise<void> {
   const key = keyOf(site)
   users.set(key, (users.get(key) ?? 0) - 1)
   const known = listeners.get(key)
-  if (!known || known.isEarly) return
+  if (!known) return
   if (known.isOurs) await untilUnused(site, signal)
+  if (known.isEarly) return
   if (users.get(key) !== 0 || listeners.get(key) !== known) return
   // From the last look at the folder to here nobody could be answered: who presents later finds nobody, and listens itself.
   listeners.delete(key)

@@ -28,8 +28,8 @@ export class Solvers {
   readonly #ledger: Ledger
   readonly #remover: () => Remove
   readonly #log: Log
-  /** Something could not be taken away. */
-  #stays = false
+  /** What could not be taken away, each tried once: that may have taken all the time that a clean-up has. */
+  readonly #staying = new Set<Trace>()
 
   constructor(groups: readonly SolverGroup[], { ledger, remover, log }: SolversOptions) {
     this.#groups = groups
@@ -82,18 +82,17 @@ export class Solvers {
   }
 
   /**
-   * Takes away all that was put anywhere, after a failed `present` too. Never throws; what stays is warned about. True when
-   * nothing stays.
+   * Takes away all that was put anywhere, after a failed `present` too, and a second time what has come since. Never throws;
+   * what stays is warned about. True when nothing stays.
    */
   async cleanUp(): Promise<boolean> {
     await this.close()
-    this.#stays = false
     try {
-      await this.#removeAll(this.#ledger.traces)
+      await this.#removeAll(this.#ledger.traces.filter((trace) => !this.#staying.has(trace)))
     } catch (e) {
       this.#log.warning(`what was cleaned up cannot be written down: ${messageOf(e)}, ignoring`)
     }
-    return !this.#stays
+    return this.#staying.size === 0
   }
 
   /** What cannot be taken away now stays in the ledger. Throws as `Ledger.drop`. */
@@ -109,7 +108,7 @@ export class Solvers {
       await remove(trace)
       return true
     } catch (e) {
-      this.#stays = true
+      this.#staying.add(trace)
       const isForgotten = e instanceof NixacmeError && e.kind === 'config'
       const next = isForgotten ? 'remove it by hand' : 'the next run tries again'
       this.#log.warning(`cannot remove ${wordsFor(trace)}: ${messageOf(e)}`, [next])

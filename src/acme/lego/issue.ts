@@ -13,7 +13,7 @@ import { checkIssued, type Issued, profileFor, withKnownAccount, withRenewal } f
 import { prepareKey, refuseAccountKey } from '../key-source.ts'
 import { bound } from '../pace.ts'
 import { isProblem } from '../problem.ts'
-import type { IssueRequest } from '../request.ts'
+import type { Diary, IssueRequest } from '../request.ts'
 import { openTransport, type Transport } from '../transport.ts'
 import { type LegoOrder, legoArguments, migrationArguments } from './arguments.ts'
 import { bareEnvironment, type Outfit, outfitOf } from './environment.ts'
@@ -21,7 +21,13 @@ import { legoFault } from './failure.ts'
 import { askLego, type Lego, legoWords } from './program.ts'
 import { type Brought, Scratch } from './scratch.ts'
 
+interface LegoDiary extends Diary {
+  /** The order was not placed after all: nothing got as far as the CA. */
+  notOrdered(): void
+}
+
 export interface LegoRequest extends IssueRequest {
+  readonly diary: LegoDiary
   /** Null: found in PATH. */
   readonly legoPath: string | null
   readonly flags: LegoFlags
@@ -36,6 +42,9 @@ export interface LegoRequest extends IssueRequest {
 
 /** What lego puts into a webroot; its keys have modes of their own, in a folder that nobody else enters. */
 const readableByWebServers = 0o022
+
+/** What both series say from the order on. */
+const isAboutOrder = (line: string): boolean => /obtaining|trying to solve|acme:error/i.test(line)
 
 /** Lines of lego's that are kept for a fault, and of the log. */
 const keptLines = 200
@@ -83,11 +92,12 @@ async function perform(
   const account = await openAccount(client, req)
   const accountKey = readAccount(req.account, req.plainHttp).keyPem
   if (prepared.keyPem !== undefined && accountKey !== undefined) refuseAccountKey(prepared.keyPem, accountKey, req.key)
-  const solvers = order.challenge.kind === 'webroot' ? openSolvers({ ...req, signal: client.signal }) : undefined
-  await solvers?.prepare()
+  const solvers = openSolvers({ ...req, signal: client.signal })
+  // Lego listens and asks the DNS provider itself.
+  if (order.challenge.kind === 'webroot') await solvers.prepare()
   const work = () => new LegoRun(lego, order, req, client.signal).perform()
-  // At the end also what a run without lego left, which was killed.
-  const brought = await withKnownAccount(client, req, account, work).finally(() => solvers?.cleanUp())
+  // What a run without lego left, which was killed.
+  const brought = await withKnownAccount(client, req, account, work).finally(() => solvers.cleanUp())
   const keyPem = brought.key ?? prepared.keyPem
   if (keyPem === undefined) throw new NixacmeError('refused', 'lego brought a certificate without its key')
   req.refuseKey(keyPem)
@@ -154,11 +164,22 @@ class LegoRun {
       const keptKey = key.kind === 'keep' ? scratch.putKey(key.pem) : undefined
       const outfit = outfitOf({ env, secrets, caCertificates, folder: scratch.secrets })
       if (this.#lego.series === 5) await this.#start(migrationArguments, outfit, scratch, 'Y\n')
-      this.#req.diary.ordering()
-      await this.#start(legoArguments(this.#lego, { ...order, keptKey }), outfit, scratch)
+      await this.#placeOrder(legoArguments(this.#lego, { ...order, keptKey }), outfit, scratch)
       return scratch.take(given)
     } finally {
       scratch.remove()
+    }
+  }
+
+  /** Counted before, since it can be killed; what it was set up wrongly for never was an order. */
+  async #placeOrder(args: readonly string[], outfit: Outfit, scratch: Scratch): Promise<void> {
+    this.#req.diary.ordering()
+    try {
+      await this.#start(args, outfit, scratch)
+    } catch (e) {
+      const isHarmless = e instanceof NixacmeError && e.kind === 'config' && !this.#lines.some(isAboutOrder)
+      if (isHarmless) this.#req.diary.notOrdered()
+      throw e
     }
   }
 
