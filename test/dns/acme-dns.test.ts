@@ -85,7 +85,7 @@ test("acme-dns: lego's file is used as it is, and keeps its other accounts", asy
   const { server_url: _, ...old } = account
   const other = { ...account, fulldomain: `other.${host}`, subdomain: 'other' }
   writeFileSync(path, JSON.stringify({ [domain]: old, 'other.example.com': other }))
-  // Without the challenge, as in a trial: by the name that the CNAME leads to.
+  // A name that has no account of its own: by the name that its CNAME leads to.
   await open().present({ name: account.fulldomain, value })
   assert.deepEqual(told, [value])
   const third = { name: '_acme-challenge.third.example.com', value }

@@ -6,12 +6,13 @@ import * as http from 'node:http'
 import * as https from 'node:https'
 import { type AddressInfo, connect } from 'node:net'
 import { join } from 'node:path'
-import { candidateZones, type DnsProvider, type ProviderDefinition } from '../../src/acme/dns/provider.ts'
+import { candidateZones, type ProviderDefinition } from '../../src/acme/dns/provider.ts'
 import { openProvider } from '../../src/acme/dns/providers.ts'
 import { openTransport } from '../../src/acme/transport.ts'
 import type { Log } from '../../src/log.ts'
 import { makeSet, rootPem } from '../support/certificates.ts'
 import { temporaryDir } from '../support/process.ts'
+import { onTrial, type TrialProvider } from './trial.ts'
 
 export interface FakeRequest {
   readonly method: string
@@ -45,7 +46,7 @@ export interface FakeApi {
     variables: Readonly<Record<string, string>>,
     zones?: readonly string[],
     now?: () => Date,
-  ): DnsProvider
+  ): TrialProvider
   /** The way here for other programs: variables that curl knows. */
   readonly forCurl: { readonly HTTPS_PROXY: string; readonly CURL_CA_BUNDLE: string }
   /** What was asked, `GET /path?query`, in order. */
@@ -160,7 +161,7 @@ export async function startFakeApi(t: Ending, hosts: readonly string[], handle: 
         log: silent,
         signal: AbortSignal.timeout(60_000),
       })
-      return provider
+      return onTrial(provider)
     },
   }
 }

@@ -1,11 +1,12 @@
 // Providers that start programs: opened with a log that is kept, and programs that a test writes.
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { DnsProvider, ProviderDefinition } from '../../src/acme/dns/provider.ts'
+import type { ProviderDefinition } from '../../src/acme/dns/provider.ts'
 import { type OpenOptions, openProvider } from '../../src/acme/dns/providers.ts'
 import { openTransport } from '../../src/acme/transport.ts'
 import type { Log } from '../../src/log.ts'
 import { temporaryDir } from '../support/process.ts'
+import { onTrial, type TrialProvider } from './trial.ts'
 
 interface Ending {
   after(action: () => void | Promise<void>): void
@@ -19,7 +20,7 @@ export interface HookWorld {
     definition: ProviderDefinition | undefined,
     variables: Readonly<Record<string, string>>,
     more?: Partial<OpenOptions>,
-  ): DnsProvider
+  ): TrialProvider
   /** Writes a shell script that can be run; gives its path. `$OUT` in it is the file that `seen` reads. */
   script(name: string, text: string, shell?: string): string
   /** What the scripts have written to their file. */
@@ -54,7 +55,7 @@ export function makeHookWorld(t: Ending): HookWorld {
     told,
     open(definition, variables, more = {}) {
       if (!definition) throw new Error('no such provider')
-      return openProvider(definition, {
+      const { provider } = openProvider(definition, {
         variable: (name) => variables[name],
         credentials: () => variables,
         env: process.env,
@@ -65,7 +66,8 @@ export function makeHookWorld(t: Ending): HookWorld {
         log,
         signal: AbortSignal.timeout(60_000),
         ...more,
-      }).provider
+      })
+      return onTrial(provider)
     },
     script(name, text, shell = '/bin/sh') {
       const path = join(dir, name)

@@ -1,8 +1,7 @@
 // The wait for name servers to show the records: who is asked, who is waited for, who is done without, and what is said.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { waitUntilVisible } from '../../src/acme/dns/propagation.ts'
-import type { TxtRecord } from '../../src/acme/dns/provider.ts'
+import { type SeenRecord, waitUntilVisible } from '../../src/acme/dns/propagation.ts'
 import type { Resolver } from '../../src/acme/dns/resolver.ts'
 import type { ServerAddress } from '../../src/acme/dns/server-address.ts'
 import { flagBits } from '../../src/acme/dns/wire.ts'
@@ -12,7 +11,7 @@ import { type FakeAnswer, type FakeQuestion, fromRows, type Row, startFakeDns } 
 
 const apex = '_acme-challenge.example.com'
 const www = '_acme-challenge.www.example.com'
-const records: readonly TxtRecord[] = [
+const records: readonly SeenRecord[] = [
   { name: apex, value: 'one' },
   { name: apex, value: 'two' },
   { name: www, value: 'three' },

@@ -8,6 +8,9 @@ import type { Resolver } from './resolver.ts'
 import { show } from './server-address.ts'
 import { lookAt, type Sight, type Values, type Watched } from './sight.ts'
 
+/** What is looked for. */
+export type SeenRecord = Pick<TxtRecord, 'name' | 'value'>
+
 export interface PropagationOptions {
   readonly resolver: Resolver
   /** Seconds: the bound of the wait, and the time between two looks. */
@@ -28,7 +31,7 @@ const mostNamed = 3
  * and decides alone where no authoritative server can be reached. Says who is waited for. Throws `unavailable` (69) when
  * the time is over or a zone is not found, and the signal's reason when it is aborted.
  */
-export async function waitUntilVisible(records: readonly TxtRecord[], options: PropagationOptions): Promise<void> {
+export async function waitUntilVisible(records: readonly SeenRecord[], options: PropagationOptions): Promise<void> {
   const { resolver, times, signal, log } = options
   const wanted = byName(records)
   const late = AbortSignal.timeout(times.propagationTimeout * 1000)
@@ -51,7 +54,7 @@ export async function waitUntilVisible(records: readonly TxtRecord[], options: P
   }
 }
 
-function byName(records: readonly TxtRecord[]): Map<string, Values> {
+function byName(records: readonly SeenRecord[]): Map<string, Values> {
   const wanted = new Map<string, Values>()
   for (const { name, value } of records) wanted.set(name, [...(wanted.get(name) ?? []), value])
   return wanted

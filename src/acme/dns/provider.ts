@@ -11,8 +11,8 @@ export interface TxtRecord {
   readonly name: string
   /** As it is looked up: without quotes. */
   readonly value: string
-  /** What it answers; for providers that hand that on. Absent in a trial without a CA. */
-  readonly challenge?: {
+  /** What it answers; for providers that hand that on. */
+  readonly challenge: {
     /** The name that is proven, without the asterisk of a wildcard. */
     readonly domain: string
     readonly token: string
@@ -134,13 +134,3 @@ export function candidateZones(name: string): string[] {
   const labels = name.split('.')
   return labels.slice(0, -1).map((_, i) => labels.slice(i).join('.'))
 }
-
-/** What the record answers. Throws `config` (78) where nobody knows: in a trial, and after a kill of an older version. */
-export function challengeOf({ name, challenge }: TxtRecord): NonNullable<TxtRecord['challenge']> {
-  if (challenge) return challenge
-  throw new NixacmeError('config', `'${name}': the mode 'RAW' needs the CA's token, which a trial does not have`)
-}
-
-/** The name that is proven: of the challenge, else of the record, where no CNAME leads away from it. */
-export const domainOf = ({ name, challenge }: TxtRecord): string =>
-  challenge?.domain ?? name.replace(/^_acme-challenge\./, '')

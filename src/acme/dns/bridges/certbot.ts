@@ -1,7 +1,7 @@
 // Hooks as certbot's manual plugin calls them (https://eff-certbot.readthedocs.io/en/stable/using.html#hooks): one that makes
 // the record, perhaps one that removes it, told by variables.
 import { assertRunnable } from '../hook.ts'
-import { domainOf, type TxtRecord } from '../provider.ts'
+import type { TxtRecord } from '../provider.ts'
 import { absolute, type Bridge } from './bridge.ts'
 
 export const certbot: Bridge = {
@@ -23,7 +23,7 @@ export const certbot: Bridge = {
         for (const file of [auth, cleanup ?? auth]) assertRunnable(file, `the hook of '${name}'`)
         const outputs = new Map<string, string>()
         const run = (file: string, record: TxtRecord, more: Readonly<Record<string, string>> = {}) => {
-          const domain = domainOf(record)
+          const { domain, token } = record.challenge
           const env = {
             ...tools.credentials(),
             CERTBOT_DOMAIN: domain,
@@ -31,7 +31,7 @@ export const certbot: Bridge = {
             CERTBOT_ALL_DOMAINS: domain,
             CERTBOT_ALL_IDENTIFIERS: domain,
             CERTBOT_VALIDATION: record.value,
-            CERTBOT_TOKEN: record.challenge?.token ?? '',
+            CERTBOT_TOKEN: token,
             CERTBOT_REMAINING_CHALLENGES: '0',
           }
           return tools.runHook({ file, args: [], env: { ...env, ...more } })

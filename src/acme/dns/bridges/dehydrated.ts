@@ -1,7 +1,7 @@
 // A hook as dehydrated calls it (https://github.com/dehydrated-io/dehydrated/blob/master/docs/dns-verification.md):
 // `HOOK deploy_challenge|clean_challenge DOMAIN TOKENFILE VALUE`.
 import { assertRunnable } from '../hook.ts'
-import { domainOf, type TxtRecord } from '../provider.ts'
+import type { TxtRecord } from '../provider.ts'
 import { absolute, type Bridge } from './bridge.ts'
 
 export const dehydrated: Bridge = {
@@ -22,7 +22,7 @@ export const dehydrated: Bridge = {
       open(tools) {
         assertRunnable(file, `the hook of '${name}'`)
         const run = async (action: string, record: TxtRecord) => {
-          const args = [action, domainOf(record), record.challenge?.token ?? '', record.value]
+          const args = [action, record.challenge.domain, record.challenge.token, record.value]
           await tools.runHook({ file, args, env: tools.credentials() })
         }
         return {

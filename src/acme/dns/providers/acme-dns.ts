@@ -4,7 +4,7 @@ import { NixacmeError } from '../../../errors.ts'
 import { type Account, type Accounts, accountOf, accountsOf } from '../acme-dns-accounts.ts'
 import { endpointOf } from '../endpoint.ts'
 import { fieldsOf } from '../json.ts'
-import { domainOf, given, type ProviderDefinition, type ProviderTools, type TxtRecord } from '../provider.ts'
+import { given, type ProviderDefinition, type ProviderTools, type TxtRecord } from '../provider.ts'
 
 export const acmeDns: ProviderDefinition = {
   name: 'acme-dns',
@@ -29,7 +29,7 @@ export const acmeDns: ProviderDefinition = {
     const server = serverOf(tools)
     return {
       async present(record) {
-        const domain = domainOf(record)
+        const { domain } = record.challenge
         const known = (await accounts.find(domain)) ?? (await accounts.holding(record.name))
         if (!known) return register(record, domain, { accounts, server })
         if (known.fulldomain !== record.name) throw lacksCname(domain, known)

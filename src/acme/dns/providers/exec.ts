@@ -1,7 +1,7 @@
 // A program of the operator's own (https://go-acme.github.io/lego/dns/exec/).
 import { NixacmeError } from '../../../errors.ts'
 import { assertRunnable } from '../hook.ts'
-import { challengeOf, given, type ProviderDefinition, type TxtRecord, wanted } from '../provider.ts'
+import { given, type ProviderDefinition, type TxtRecord, wanted } from '../provider.ts'
 
 export const exec: ProviderDefinition = {
   name: 'exec',
@@ -20,15 +20,13 @@ export const exec: ProviderDefinition = {
     assertRunnable(file, "the variable 'EXEC_PATH'")
     const isRaw = isRawMode(given(tools, 'EXEC_MODE'), 'EXEC_MODE')
     const run = async (action: string, record: TxtRecord) => {
-      const { domain, token, keyAuthorization } = isRaw ? challengeOf(record) : noChallenge
+      const { domain, token, keyAuthorization } = record.challenge
       const args = isRaw ? ['--', domain, token, keyAuthorization] : [`${record.name}.`, record.value]
       await tools.runHook({ file, args: [action, ...args], env: tools.credentials() })
     }
     return { present: (record) => run('present', record), cleanUp: (record) => run('cleanup', record) }
   },
 }
-
-const noChallenge = { domain: '', token: '', keyAuthorization: '' }
 
 /** Lego's `RAW`, or nothing. Throws `config` (78) for another word. */
 export function isRawMode(text: string | undefined, variable: string): boolean {

@@ -1,6 +1,6 @@
 // A web server of the operator's own (https://go-acme.github.io/lego/dns/httpreq/).
 import { endpointOf } from '../endpoint.ts'
-import { challengeOf, given, type ProviderDefinition, type TxtRecord } from '../provider.ts'
+import { given, type ProviderDefinition, type TxtRecord } from '../provider.ts'
 import { isRawMode } from './exec.ts'
 
 export const httpreq: ProviderDefinition = {
@@ -35,7 +35,4 @@ export const httpreq: ProviderDefinition = {
   },
 }
 
-function rawOf(record: TxtRecord) {
-  const { domain, token, keyAuthorization } = challengeOf(record)
-  return { domain, token, keyAuth: keyAuthorization }
-}
+const rawOf = ({ challenge: { domain, token, keyAuthorization: keyAuth } }: TxtRecord) => ({ domain, token, keyAuth })
