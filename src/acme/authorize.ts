@@ -52,9 +52,12 @@ export async function answerChallenges(authorizations: Authorizations, urls: rea
       return { authorization, name, isWildcard, challenge }
     })
   if (open.length > 0) authorizations.presenting()
-  const presentations = open.map(({ name, isWildcard, challenge: { token } }) => {
-    return { name, isWildcard, token, keyAuthorization: client.keyAuthorization(token) }
-  })
+  const { accountUrl } = client
+  const presentations = open.flatMap(({ name, isWildcard, challenge: { token } }) =>
+    token === undefined
+      ? []
+      : { name, isWildcard, token, keyAuthorization: client.keyAuthorization(token), accountUrl },
+  )
   await solvers.present(presentations)
   if (open.length > 0) diary.answering(open.map(({ name }) => name))
   await all(
@@ -89,16 +92,31 @@ const ourChallenge = (
   return challenges.find((challenge) => challenge.type === type)
 }
 
-function challengeOf(state: Authorization, solvers: Solvers): ChallengeObject & { token: string } {
+/** The challenge to answer; without a token for what is proven by something that stands there already. */
+function challengeOf(state: Authorization, solvers: Solvers): ChallengeObject {
   const { name, isWildcard, status, challenges } = state
   if (status !== 'pending')
     throw new NixacmeError('refused', `the CA holds the authorization for '${name}' as '${status}'`)
   const challenge = ourChallenge(state, solvers)
-  if (challenge?.token !== undefined) return { ...challenge, token: challenge.token }
+  const issuer = solvers.issuerFor(name, isWildcard)
+  if (challenge && issuer !== undefined) {
+    if (challenge.issuers.includes(issuer)) return { ...challenge, token: undefined }
+    throw otherIssuer(name, issuer, challenge)
+  }
+  if (challenge?.token !== undefined) return challenge
   const offered = challenges.map((c) => c.type.slice(0, 40)).join(', ')
   throw new NixacmeError(
     'refused',
     `the CA offers no ${solvers.typeFor(name, isWildcard)} challenge for '${name}', only: ${offered || 'none'}`,
+  )
+}
+
+function otherIssuer(name: string, issuer: string, { issuers }: ChallengeObject): NixacmeError {
+  const words = issuers.map((one) => `'${one}'`).join(', ')
+  return new NixacmeError(
+    'refused',
+    `the CA does not take records for '${issuer}' as a proof of '${name}', only for: ${words || 'none'}`,
+    { hints: ["set 'dnsPersist' to one of the CA's names"] },
   )
 }
 

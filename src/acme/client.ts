@@ -158,6 +158,11 @@ export class AcmeClient {
     this.#shared.kid = url
   }
 
+  /** Of the account that it speaks for, where that is registered. */
+  get accountUrl(): string | undefined {
+    return this.#shared.kid
+  }
+
   /** The directory (RFC 8555 §7.1.1), asked for once. */
   async directory(): Promise<Directory> {
     if (!this.#shared.directory) {

@@ -60,7 +60,7 @@ export async function issue(req: IssueRequest): Promise<Issued | undefined> {
     await solvers.prepare()
     const key = await prepareKey(req)
     if (key.keyPem !== undefined) req.refuseKey(key.keyPem)
-    if (req.dryRun) return await rehearse(client, req)
+    if (req.dryRun) return await rehearse(client, solvers, req)
     try {
       return await withRenewal(client, await perform(client, solvers, key, req))
     } finally {
@@ -86,12 +86,13 @@ export function profileFor({ profiles: offered }: Directory, req: IssueRequest):
   return choice.profile
 }
 
-async function rehearse(client: AcmeClient, req: IssueRequest): Promise<undefined> {
+async function rehearse(client: AcmeClient, solvers: Solvers, req: IssueRequest): Promise<undefined> {
   const { account, plainHttp, log } = req
-  readAccount(account, plainHttp)
+  const { url } = readAccount(account, plainHttp)
   const directory = await client.directory()
   const { termsOfService } = directory
   profileFor(directory, req)
+  if (url !== undefined && url !== 'unusable') await solvers.verify(url)
   const terms =
     termsOfService === undefined ? 'no terms of service' : `terms of service at '${termsOfService.slice(0, 200)}'`
   log.info(

@@ -17,7 +17,8 @@ export async function obtainCertificate(client: AcmeClient, wanted: Wanted): Pro
 }
 
 async function order(client: AcmeClient, wanted: Wanted): Promise<Obtained> {
-  const { names, log, identity, file } = wanted
+  const { names, log, identity, file, solvers } = wanted
+  await solvers.verify(identity.accountUrl)
   log.info(`ordering a certificate for ${names.map((name) => `'${name}'`).join(', ')} from '${client.host}'`)
   log.progress('ordering')
   const { order: body, url: orderUrl } = await newOrder(client, wanted, { about: orderOf(names), ...wanted })

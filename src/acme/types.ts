@@ -64,6 +64,8 @@ export interface ChallengeObject {
   readonly type: string
   readonly url: string
   readonly token: string | undefined
+  /** Of dns-persist-01: domain names of the CA, one of which the record must name. */
+  readonly issuers: readonly string[]
   /** `pending` until it is answered, then `processing`. */
   readonly status: string | undefined
   readonly error: Problem | undefined
@@ -198,6 +200,8 @@ export function readChallenge(value: unknown, plainHttp = false): ChallengeObjec
     type: text(fields, 'type'),
     url: url(fields, 'url', plainHttp),
     token: optionalText(fields, 'token'),
+    // Later drafts have a name for it without hyphens.
+    issuers: readCaaIdentities(fields['issuer-domain-names'] ?? fields['issuerDomainNames']),
     status: typeof fields['status'] === 'string' ? fields['status'] : undefined,
     error: asProblem(fields['error']),
   }

@@ -98,7 +98,9 @@ function challengeWords(challenge: Challenge): string {
     case 's3':
       return `challenges in bucket ${challenge.bucket}`
     case 'dns':
-      return `challenges in DNS by ${challenge.provider}`
+      return `challenges in DNS by ${challenge.provider}${challenge.accountLabel ? ', below a label of the account' : ''}`
+    case 'dns-persist':
+      return `standing DNS records for ${challenge.issuer}`
     default:
       return unreachable(challenge)
   }

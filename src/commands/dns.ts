@@ -59,14 +59,16 @@ function described({ name, title, documentation, prefix, times, variables, verif
   return `${title}: dnsProvider = "${name}"\n\nEach may be given as <name>_FILE, too:\n${lines}\n${documentation}\nverified ${verified}\n`
 }
 
-/** Puts, checks and removes a test record for each name that is proven by DNS. */
+/** Puts, checks and removes a test record for each name that is proven by DNS, and looks at the records that stay. */
 export async function dnsTest(cert: string, context: Context): Promise<number> {
   const found = await findJobs(context, [cert])
   const status = sayFaults(found, context)
   const [job] = found.jobs
   if (!job) return status
-  if (!job.challenges.some(({ challenge }) => challenge.kind === 'dns'))
-    throw new NixacmeError('usage', `no name of '${cert}' is proven by DNS`, { hints: ["set 'dnsProvider' for it"] })
+  if (!job.challenges.some(({ challenge: { kind } }) => kind === 'dns' || kind === 'dns-persist'))
+    throw new NixacmeError('usage', `no name of '${cert}' is proven by DNS`, {
+      hints: ["set 'dnsProvider' or 'dnsPersist' for it"],
+    })
   const isForAcme = context.host.identity.uid === 0 && !job.useRoot
   return isForAcme ? asAcme([job], { dnsTest: true }, context) : (await import('./work-dns.ts')).testDns(job, context)
 }

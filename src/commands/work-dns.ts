@@ -1,10 +1,12 @@
 // The work of `dns test`, as the user who does that of renewals: the same steps, with made-up challenges and without a CA.
+// Records that stand there for good are only looked at.
 import { randomBytes } from 'node:crypto'
+import { readAccount } from '../acme/account-files.ts'
 import { openSolvers } from '../acme/challenges/open.ts'
 import { openTransport } from '../acme/transport.ts'
 import { NixacmeError } from '../errors.ts'
 import { type Job, pathsOf } from '../job/job.ts'
-import { challengesDir } from '../job/paths.ts'
+import { challengesDir, type Roots } from '../job/paths.ts'
 import { credentialsOf, secretReader, variablesOf } from '../job/variables.ts'
 import { withCertificateLock } from './certificate-lock.ts'
 import type { Context } from './context.ts'
@@ -12,8 +14,10 @@ import { ownerFinder } from './owner.ts'
 import type { SecretsOf } from './work.ts'
 
 /**
- * Puts a record for each name of `job` that is proven by DNS, waits until it is seen, and takes it away again. Throws
- * `config` (78) for a provider or its credentials, `refused` (76) and `unavailable` (69) as providers and resolvers do.
+ * Puts a record for each name of `job` that is proven by DNS, waits until it is seen, and takes it away again; those of
+ * dns-persist-01 are looked at. Throws `config` (78) for a provider, its credentials, a standing record that will not do,
+ * and where a record needs an account that there is not yet; `refused` (76) and `unavailable` (69) as providers and
+ * resolvers do.
  */
 export async function testDns(
   job: Job,
@@ -25,13 +29,19 @@ export async function testDns(
   const { gid, fault } = await ownerFinder(host)(job)
   if (fault) throw fault
   const { env, now, interrupted: signal } = host
-  const challenges = job.challenges.filter(({ challenge }) => challenge.kind === 'dns')
+  const byProvider = job.challenges.filter(({ challenge }) => challenge.kind === 'dns')
+  const standing = job.challenges.filter(({ challenge }) => challenge.kind === 'dns-persist')
+  const accountUrl = accountOf(job, roots)
+  if (standing.length > 0 && accountUrl === undefined)
+    throw new NixacmeError('config', 'the records of dns-persist-01 name the ACME account, and there is none yet', {
+      hints: ["run 'nixacme renew': it registers one, tells the records, and orders nothing while they are missing"],
+    })
   const secrets = await secretsOf(job)
   const transport = openTransport({ caCertificates: job.caCertificates, env })
   try {
     await withCertificateLock(job, gid, context, async () => {
       const solvers = openSolvers({
-        challenges,
+        challenges: [...byProvider, ...standing],
         challengeFolder: challengesDir(roots),
         ledger: { path: pathsOf(roots, job).challenges, uid: host.identity.uid, gid },
         groupGid: gid,
@@ -49,8 +59,10 @@ export async function testDns(
       let isClean = false
       try {
         await solvers.prepare()
-        const names = challenges.flatMap((group) => group.names)
-        await solvers.present(names.map(madeUp))
+        const names = byProvider.flatMap((group) => group.names)
+        if (accountUrl !== undefined) await solvers.verify(accountUrl)
+        for (const name of standing.flatMap((group) => group.names)) log.info(`the DNS has the record for '${name}'`)
+        await solvers.present(names.map((name) => ({ ...madeUp(name), accountUrl })))
         for (const name of names) log.info(`the DNS shows the record for '${name}'`)
       } finally {
         isClean = await solvers.cleanUp()
@@ -59,12 +71,19 @@ export async function testDns(
         throw new NixacmeError('refused', 'the records could be put there, and not taken away again', {
           hints: ['the credentials must allow both'],
         })
-      log.info('the records are taken away again')
+      if (byProvider.length > 0) log.info('the records are taken away again')
     })
   } finally {
     transport.close()
   }
   return 0
+}
+
+/** Undefined where none is registered yet. */
+function accountOf(job: Job, roots: Roots): string | undefined {
+  const { account: dir, accountJson: json, accountKey: key } = pathsOf(roots, job)
+  const { url } = readAccount({ dir, json, key }, job.plainHttp)
+  return url === 'unusable' ? undefined : url
 }
 
 /** A challenge that no CA has given: `*.example.com` is proven at `example.com`. */

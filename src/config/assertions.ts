@@ -6,7 +6,7 @@ import { assertPlainHttp, assertWithinCa } from './assertions-of-cas.ts'
 import { assertCsr } from './assertions-of-csr.ts'
 import { type Assertion, areSound, type Candidate, effectivePlace } from './candidate.ts'
 import { assertExceptions, assertOneChallenge, assertProvable } from './challenges.ts'
-import { assertDnsProviders, assertSeen } from './dns-providers.ts'
+import { assertAccountLabel, assertDnsProviders, assertSeen } from './dns-providers.ts'
 import { assertEngine } from './engine.ts'
 import type { Findings, Place } from './faults.ts'
 import { assertFlags } from './lego-flags.ts'
@@ -32,6 +32,7 @@ export function assertCertificate(cert: Candidate, findings: Findings): void {
     assertProvable,
     assertDnsProviders,
     assertSeen,
+    assertAccountLabel,
     assertCsr,
     assertEngine,
     assertFlags,

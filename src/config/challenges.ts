@@ -1,27 +1,29 @@
 // Which name of a certificate is proven in which way, and what is wrong with that.
 import { isIP } from 'node:net'
-import { identifierOf, identifiers } from '../job/names.ts'
+import { aLabel, identifierOf, identifiers } from '../job/names.ts'
 import { areSound, type Candidate, effectivePlace } from './candidate.ts'
 import type { Challenge, ChallengeGroup } from './config.ts'
 import type { Findings, Place } from './faults.ts'
 import { placeOf } from './section.ts'
 
 /** Options that each are a way, in the order of sentences. */
-const ways = ['dnsProvider', 'webroot', 'listenHTTP', 'listenTLS', 's3Bucket'] as const
+const ways = ['dnsProvider', 'webroot', 'listenHTTP', 'listenTLS', 's3Bucket', 'dnsPersist'] as const
 type Way = (typeof ways)[number]
 
 type Options = Candidate['options']
 type Ways = Readonly<Partial<Record<Way, string | null>>>
 
 /** The way that is set; undefined where none is. */
-function challengeOf(table: Ways, { dnsResolver, dnsPropagationCheck }: Options): Challenge | undefined {
-  const { webroot, listenHTTP, listenTLS, s3Bucket, dnsProvider } = table
+function challengeOf(table: Ways, options: Options): Challenge | undefined {
+  const { webroot, listenHTTP, listenTLS, s3Bucket, dnsProvider, dnsPersist } = table
+  const seen = { resolver: options.dnsResolver, propagationCheck: options.dnsPropagationCheck }
   if (webroot) return { kind: 'webroot', webroot }
   if (listenHTTP) return { kind: 'listen-http', address: listenHTTP }
   if (listenTLS) return { kind: 'listen-tls', address: listenTLS }
   if (s3Bucket) return { kind: 's3', bucket: s3Bucket }
+  if (dnsPersist) return { kind: 'dns-persist', issuer: aLabel(dnsPersist), ...seen }
   if (!dnsProvider) return undefined
-  return { kind: 'dns', provider: dnsProvider, resolver: dnsResolver, propagationCheck: dnsPropagationCheck }
+  return { kind: 'dns', provider: dnsProvider, ...seen, ...(options.dnsAccountLabel && { accountLabel: true }) }
 }
 
 const namesOf = (name: string, { domain, extraDomainNames }: Options): string[] =>
@@ -83,6 +85,8 @@ export function assertExceptions(cert: Candidate, findings: Findings): void {
   }
 }
 
+const isByDns = (way: Way): boolean => way === 'dnsProvider' || way === 'dnsPersist'
+
 /** HTTP and TLS cannot prove a wildcard (RFC 8555 section 8.3, RFC 8737 section 3), DNS no address (RFC 8738 section 7). */
 export function assertProvable(cert: Candidate, findings: Findings): void {
   if (!areSound(cert, ...ways, 'challenges')) return
@@ -91,16 +95,17 @@ export function assertProvable(cert: Candidate, findings: Findings): void {
   const tell = (name: string, place: Place) => {
     const table = own.get(identifierOf(name)) ?? options
     const way = ways.find((key) => table[key])
-    if (name.startsWith('*.') && way !== undefined && way !== 'dnsProvider')
+    if (way === undefined) return
+    if (name.startsWith('*.') && !isByDns(way))
       findings.fault(
         place,
         `wildcard '${name}' cannot be proven with '${way}', only by DNS-01`,
         `set dnsProvider for it: challenges."${name}".dnsProvider`,
       )
-    if (isIP(name) !== 0 && way === 'dnsProvider')
+    if (isIP(name) !== 0 && isByDns(way))
       findings.fault(
         place,
-        `address '${name}' cannot be proven by DNS-01`,
+        `address '${name}' cannot be proven by ${way === 'dnsPersist' ? 'DNS-PERSIST-01' : 'DNS-01'}`,
         `set another way for it: challenges."${name}".webroot, for instance`,
       )
   }

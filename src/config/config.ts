@@ -47,6 +47,17 @@ export type Challenge =
       readonly resolver: string | null
       /** Whether the record must be seen before the CA is told. */
       readonly propagationCheck: boolean
+      /** dns-account-01 in place of dns-01: the record stands below a label of the account. */
+      readonly accountLabel?: true
+    }
+  /** dns-persist-01: TXT records that are there for good, made by hand. */
+  | {
+      readonly kind: 'dns-persist'
+      /** The CA's domain name in them, as A-labels. */
+      readonly issuer: string
+      readonly resolver: string | null
+      /** Whether they are looked at before anything is ordered. */
+      readonly propagationCheck: boolean
     }
 
 /** The identifiers (A-labels, addresses) that are shown in one way. */

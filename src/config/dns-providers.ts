@@ -59,6 +59,22 @@ export function assertDnsProviders(cert: Candidate, findings: Findings): void {
     judge(table['dnsProvider'], placeOf(cert.raw, 'challenges', [name, 'dnsProvider']))
 }
 
+/** Hooks of other clients are told the name that is proven, and make `_acme-challenge` before it themselves. */
+const makeNamesThemselves = ['certbot', 'dehydrated']
+
+export function assertAccountLabel(cert: Candidate, findings: Findings): void {
+  const { options } = cert
+  if (!options.dnsAccountLabel || !areSound(cert, 'dnsAccountLabel', 'dnsProvider', 'challenges')) return
+  const own = Object.values<Readonly<Record<string, string>>>(options.challenges).map((table) => table['dnsProvider'])
+  for (const provider of new Set([options.dnsProvider, ...own]))
+    if (includes(makeNamesThemselves, provider?.split(':', 1)[0] ?? ''))
+      findings.fault(
+        effectivePlace(cert, 'dnsAccountLabel'),
+        `hooks as '${provider}' make the name of the record themselves, without a label of the account`,
+        "leave 'dnsAccountLabel' out, or use another provider",
+      )
+}
+
 /** `manual` tells somebody what to do, and sees when it is done. */
 export function assertSeen(cert: Candidate, findings: Findings): void {
   const { options } = cert

@@ -13,6 +13,14 @@ export function assertEngine(cert: Candidate, findings: Findings): void {
       'lego proves all names of a certificate in one way',
       'leave \'challenges\' out, use engine = "native", or make several certificates',
     )
+  const byDraft = { dnsPersist: options.dnsPersist, dnsAccountLabel: options.dnsAccountLabel && options.dnsProvider }
+  for (const option of ['dnsPersist', 'dnsAccountLabel'] as const)
+    if (byDraft[option] && !faulty.has(option))
+      findings.fault(
+        effectivePlace(cert, option),
+        `with lego names cannot be proven by ${option === 'dnsPersist' ? 'DNS-PERSIST-01' : 'DNS-ACCOUNT-01'}`,
+        `leave '${option}' out, or use engine = "native"`,
+      )
   for (const option of ['listenHTTP', 'listenTLS'] as const)
     if (options[option]?.startsWith('/') && !faulty.has(option))
       findings.fault(

@@ -99,6 +99,16 @@ export const inheritable = {
     'DNS-01: resolver, as host:port, to look up names with.',
   ),
   dnsPropagationCheck: option(value.bool, true, 'DNS-01: wait until the record is seen.'),
+  dnsAccountLabel: option(
+    value.bool,
+    false,
+    'Prove names by DNS-ACCOUNT-01, with records below a label of the ACME account, in place of DNS-01. Not an option of NixOS.',
+  ),
+  dnsPersist: option(
+    value.nullableText(syntax.issuerDomain, "a CA's domain name"),
+    null,
+    'DNS-PERSIST-01: domain name of the CA, as it stands in TXT records that are made once, by hand. Not an option of NixOS.',
+  ),
   environmentFile: option(
     value.nullableText(syntax.secretPath, 'an absolute path'),
     null,
@@ -186,9 +196,10 @@ export const certOnly = {
       listenTLS: syntax.listenAddress,
       dnsProvider: syntax.dnsProvider,
       s3Bucket: syntax.withoutNul,
+      dnsPersist: syntax.issuerDomain,
     }),
     {},
-    'Names that are proven in another way than the others, each with a table of one of webroot, listenHTTP, listenTLS, dnsProvider and s3Bucket. Not an option of NixOS.',
+    'Names that are proven in another way than the others, each with a table of one of webroot, listenHTTP, listenTLS, dnsProvider, s3Bucket and dnsPersist. Not an option of NixOS.',
   ),
   csr: option(
     value.nullableText(syntax.absolutePath, 'an absolute path'),

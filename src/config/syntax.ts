@@ -147,6 +147,10 @@ export function dnsProvider(name: string): Verdict {
   return `'${name}' is no name of a DNS provider: see nixacme-dns(7)`
 }
 
+/** What a CA calls itself in DNS records: `letsencrypt.org`. */
+export const issuerDomain = (name: string): Verdict =>
+  name.startsWith('*.') ? `'${name}' is a wildcard, expected the domain name of a CA` : dnsName(name)
+
 /** An absolute path of one line. systemd passes over those with '..' (systemd.exec(5)), so they are told here. */
 export function absolutePath(path: string): Verdict {
   if (control.test(path)) return 'a path may not hold control characters'

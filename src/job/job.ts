@@ -105,6 +105,7 @@ const texts = new Map([
   ['listen-tls', ['address']],
   ['s3', ['bucket']],
   ['dns', ['provider']],
+  ['dns-persist', ['issuer']],
 ])
 
 const isEngine = (v: unknown) => {

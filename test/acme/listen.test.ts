@@ -116,10 +116,13 @@ test('the answer of a killed run is taken away by the next, and nothing else', a
   const solver = listenSolver({ kind: 'http', signal: b.req.signal, ...options })
   const noted: string[] = []
   await solver.prepare()
-  await solver.present([{ name: 'a.example', token: 'token', keyAuthorization: 'x' }], (traces) => {
-    assert.deepEqual(answersIn(b), [], 'it is noted before it is there')
-    for (const trace of traces) noted.push('path' in trace ? trace.path : '')
-  })
+  await solver.present(
+    [{ name: 'a.example', token: 'token', keyAuthorization: 'x', accountUrl: undefined }],
+    (traces) => {
+      assert.deepEqual(answersIn(b), [], 'it is noted before it is there')
+      for (const trace of traces) noted.push('path' in trace ? trace.path : '')
+    },
+  )
   assert.deepEqual(noted, [join(folder, 'http', 'token')])
   assert.deepEqual(answersIn(b), ['token'])
   for (const other of [
@@ -151,7 +154,7 @@ test('by TLS the second order for a name waits for the first, and says so', asyn
       log,
     })
   const [first, second] = [make(), make()]
-  const show = { name: 'a.example', token: 'one', keyAuthorization: 'x' }
+  const show = { name: 'a.example', token: 'one', keyAuthorization: 'x', accountUrl: undefined }
   for (const solver of [first, second]) await solver.prepare()
   await first.present([show], () => {})
   let isShown = false

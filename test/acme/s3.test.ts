@@ -112,7 +112,7 @@ async function world(t: TestContext, refuse: (asked: Asked) => [number, string] 
   return made
 }
 
-const one = { name: 'a.example', token: 'token_1-A', keyAuthorization: 'token_1-A.thumb' }
+const one = { name: 'a.example', token: 'token_1-A', keyAuthorization: 'token_1-A.thumb', accountUrl: undefined }
 
 test('put before the CA is asked for anything, shown, and removed', async (t) => {
   const { objects, asked, options } = await world(t)

@@ -68,6 +68,7 @@ const of = (name: string, token: string, isWildcard = false) => ({
   token,
   isWildcard,
   keyAuthorization: `${token}.k`,
+  accountUrl: undefined,
 })
 
 test('a wildcard is proven in its own way, beside the name without it; all side by side, and all taken away', async (t) => {

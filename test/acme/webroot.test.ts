@@ -26,7 +26,12 @@ function solver(t: TestContext, groupGid?: number) {
   return { webroot, challenges, log, ...webrootSolver({ webroot, groupGid, groupName: 'web', now, log }) }
 }
 
-const presentation = (token: string) => ({ name: 'a.example', token, keyAuthorization: `${token}.thumb` })
+const presentation = (token: string) => ({
+  name: 'a.example',
+  token,
+  keyAuthorization: `${token}.thumb`,
+  accountUrl: undefined,
+})
 const presentations = (...tokens: string[]) => tokens.map(presentation)
 
 test('missing folders are made readable for all, whatever the umask, and the probe is gone', (t) => {

@@ -93,6 +93,33 @@ const cases: readonly FaultCase[] = [
     [/dnsPropagationCheck: with the DNS provider 'manual' the record must be waited for/],
   ],
   [
+    'a hook that makes names itself, below a label of the account',
+    oneCert('webroot = ""\ndnsProvider = "certbot:/hook"\ndnsAccountLabel = true'),
+    [/:8:19: .*dnsAccountLabel: hooks as 'certbot:\/hook' make the name of the record themselves/],
+  ],
+  [
+    "a wildcard as a CA's name, also of a name's own way",
+    oneCert(
+      'webroot = ""\ndnsPersist = "*.ca.test"\nextraDomainNames = ["a.test"]\nchallenges."a.test".dnsPersist = "c_a"',
+    ),
+    [/dnsPersist: '\*\.ca\.test' is a wildcard/, /challenges\."a\.test"\.dnsPersist: 'c_a' is not a DNS name/],
+  ],
+  [
+    'an address by a standing record',
+    oneCert('webroot = ""\ndnsPersist = "ca.test"\nextraDomainNames = ["192.0.2.1", "*.x.test"]'),
+    [/extraDomainNames\[0\]: address '192\.0\.2\.1' cannot be proven by DNS-PERSIST-01/],
+  ],
+  [
+    'ways that only drafts have, by lego',
+    oneCert('webroot = ""\nengine = "lego"\ndnsPersist = "ca.test"'),
+    [/:8:14: .*dnsPersist: with lego names cannot be proven by DNS-PERSIST-01/],
+  ],
+  [
+    'a label of the account, by lego',
+    oneCert('webroot = ""\nengine = "lego"\ndnsProvider = "x"\ndnsAccountLabel = true'),
+    [/:9:19: .*dnsAccountLabel: with lego names cannot be proven by DNS-ACCOUNT-01/],
+  ],
+  [
     'a webroot of its own among the keys',
     oneCert('challenges."x.test".webroot = "/var/lib/acme/.lego"'),
     [/challenges\."x\.test"\.webroot: '.*' cannot be a webroot/],
@@ -209,4 +236,17 @@ test('no name is an option and an old one at once', () => {
   const now = { global: { ...global, ...inheritable }, defaults: inheritable, cert: { ...inheritable, ...certOnly } }
   for (const level of ['global', 'defaults', 'cert'] as const)
     for (const name of Object.keys(oldOptions[level])) assert.ok(!Object.hasOwn(now[level], name), name)
+})
+
+test('ways of drafts: a label of the account for all DNS providers, a standing record for the CA as A-labels', () => {
+  const options = 'webroot = ""\ndnsAccountLabel = true\ndnsPersist = "Bücher.test"\nextraDomainNames = ["a.test"]'
+  const { challenges } = onlyCert(load(oneCert(`${options}\nchallenges."a.test".dnsProvider = "pdns"`)))
+  const seen = { resolver: null, propagationCheck: true }
+  assert.deepEqual(challenges, [
+    { challenge: { kind: 'dns-persist', issuer: 'xn--bcher-kva.test', ...seen }, names: ['x.test'] },
+    { challenge: { kind: 'dns', provider: 'pdns', ...seen, accountLabel: true }, names: ['a.test'] },
+  ])
+  // Without it nothing is said of it: jobs stay as they were.
+  const [group] = onlyCert(load(oneCert('webroot = ""\ndnsProvider = "pdns"'))).challenges
+  assert.deepEqual(group?.challenge, { kind: 'dns', provider: 'pdns', ...seen })
 })

@@ -8,6 +8,7 @@ import { needs } from '../support/needs.ts'
 import { type Pebble, serve, startPebble } from '../support/pebble.ts'
 import { type Running, type RunResult, runCli, spawnCli, temporaryDir } from '../support/process.ts'
 import { toml } from '../support/world.ts'
+import { testDrafts } from './drafts.ts'
 import { type PowerDns, startPowerDns } from './powerdns.ts'
 
 /** Of this file: name servers are asked at port 53. */
@@ -145,4 +146,14 @@ test('at Pebble, which asks a real PowerDNS', async (t) => {
     await scene.nixacme('dns', 'test', cert)
     assert.deepEqual(await dns.txt(apex), [])
   })
+
+  await t.test('the drafts', (inner) =>
+    testDrafts(inner, {
+      dns,
+      pebble,
+      dir: join(scene.dir, 'drafts'),
+      resolver: `${address}:53`,
+      apiKey: 'canary-key',
+    }),
+  )
 })

@@ -18,8 +18,8 @@ export interface PowerDns {
   txt(name: string): Promise<readonly string[]>
   /** Makes a zone, `kind` Native or Master, with these sets of TXT records by name. */
   addZone(zone: string, kind: string, records?: Readonly<Record<string, readonly string[]>>): Promise<void>
-  /** Adds a record that is no TXT. */
-  addRecord(zone: string, name: string, type: 'A' | 'CNAME', content: string): Promise<void>
+  /** Adds a record, in place of those of its type and name; `content` as in a zone file. */
+  addRecord(zone: string, name: string, type: 'A' | 'CNAME' | 'TXT', content: string): Promise<void>
   /** What its API tells of a zone. */
   zone(zone: string): Promise<{ rrsets: { name: string; type: string; ttl: number; records: unknown[] }[] }>
 }

@@ -1,14 +1,21 @@
-// dns-01 (RFC 8555 §8.4): TXT records at `_acme-challenge`, put into the zone by a provider, wherever a CNAME leads.
+// dns-01 (RFC 8555 §8.4) and dns-account-01 (draft-ietf-acme-dns-account-label): TXT records put into the zone by a provider,
+// wherever a CNAME leads. And dns-persist-01, whose records are looked at.
 import { createHash } from 'node:crypto'
 import type { Challenge } from '../../config/config.ts'
 import { NixacmeError } from '../../errors.ts'
+import { accountLabel, challengeName } from '../../job/proof-records.ts'
 import { waitUntilVisible } from '../dns/propagation.ts'
 import type { TxtRecord } from '../dns/provider.ts'
 import { type OpenProvider, openProvider, providerNamed } from '../dns/providers.ts'
 import { openResolver, type Resolver } from '../dns/resolver.ts'
+import { inLanes } from './lanes.ts'
 import type { Trace } from './ledger.ts'
 import type { SolversRequest } from './open.ts'
+import { verifyStanding } from './persist.ts'
 import type { Note, Presentation } from './solver.ts'
+
+type ByProvider = Challenge & { readonly kind: 'dns' }
+type ByHand = Challenge & { readonly kind: 'dns-persist' }
 
 /** Providers and resolver, each opened once, when it is needed first. */
 export class Dns {
@@ -33,29 +40,47 @@ export class Dns {
   resolver(): Promise<Resolver> {
     const { challenges, signal } = this.#req
     const [dnsResolver] = challenges.flatMap(({ challenge }) =>
-      challenge.kind === 'dns' ? (challenge.resolver ?? []) : [],
+      challenge.kind === 'dns' || challenge.kind === 'dns-persist' ? (challenge.resolver ?? []) : [],
     )
     this.#resolver ??= openResolver({ dnsResolver, signal })
     return this.#resolver
   }
 
+  /** Throws as `provider`, and `config` (78) for one that cannot put records below a label. */
+  async prepare({ provider: name, accountLabel }: ByProvider): Promise<void> {
+    const { provider } = await this.provider(name)
+    if (!accountLabel || !provider.makesNames) return
+    throw new NixacmeError(
+      'config',
+      `the DNS provider '${name}' makes the name of the record itself, without a label of the account`,
+      { hints: ["leave 'dnsAccountLabel' out, or use another provider or mode"] },
+    )
+  }
+
+  /** Throws as `verifyStanding`. */
+  async verify(challenge: ByHand, names: readonly string[], accountUrl: string): Promise<void> {
+    const { now, signal, log } = this.#req
+    if (!challenge.propagationCheck) return
+    log.progress('looking at the records')
+    await verifyStanding(challenge, names, { resolver: await this.resolver(), accountUrl, now, signal })
+  }
+
   /** Puts the records of these names, each noted first, and waits until they are seen where that is wanted. */
-  async present(
-    { provider: name, propagationCheck }: Challenge & { readonly kind: 'dns' },
-    presentations: readonly Presentation[],
-    note: Note,
-  ): Promise<void> {
+  async present(challenge: ByProvider, presentations: readonly Presentation[], note: Note): Promise<void> {
     const { signal, log } = this.#req
-    const { provider, times, oneByOne } = await this.provider(name)
+    const { provider, times, oneByOne } = await this.provider(challenge.provider)
     const resolver = await this.resolver()
-    const traces = await Promise.all(presentations.map((one) => traceFor(name, one, resolver)))
-    note(traces)
-    log.progress(`putting ${traces.length === 1 ? 'a record' : `${traces.length} records`} into the DNS`)
-    await inLanes(oneByOne ? 1 : lanes, grouped(traces), async (ofOneName) => {
+    const found = await Promise.all(presentations.map((one) => placeFor(one, challenge, resolver)))
+    note(found.map(({ trace }) => trace))
+    const records = found.map(({ trace, sought }): TxtRecord => ({ ...recordOf(trace), sought }))
+    for (const { sought, name } of new Map(records.map((record) => [record.sought, record])).values())
+      if (sought !== name) log.info(`the CNAME of '${sought}' leads to '${name}'`)
+    log.progress(`putting ${records.length === 1 ? 'a record' : `${records.length} records`} into the DNS`)
+    await inLanes(oneByOne ? 1 : lanes, grouped(records), async (ofOneName) => {
       // Values of one name one after the other: many providers write them as one set.
-      for (const trace of ofOneName) await provider.present(recordOf(trace))
+      for (const record of ofOneName) await provider.present(record)
     })
-    if (propagationCheck) await waitUntilVisible(traces.map(recordOf), { resolver, times, signal, log })
+    if (challenge.propagationCheck) await waitUntilVisible(records, { resolver, times, signal, log })
   }
 
   /** One after the other where the provider wants that, and always for one name: many write its values as one set. */
@@ -89,10 +114,24 @@ const recordValue = (keyAuthorization: string): string =>
 
 type RecordTrace = Extract<Trace, { kind: 'record' }>
 
-async function traceFor(provider: string, presentation: Presentation, resolver: Resolver): Promise<RecordTrace> {
-  const { name: domain, token, keyAuthorization } = presentation
-  const name = await resolver.effectiveName(`_acme-challenge.${domain}`)
-  return { kind: 'record', provider, name, value: recordValue(keyAuthorization), domain, token, keyAuthorization }
+/** Where the CA looks for the record, and what is put there or where CNAMEs lead. */
+async function placeFor(
+  { name: domain, token, keyAuthorization, accountUrl }: Presentation,
+  { provider, accountLabel: isLabelled }: ByProvider,
+  resolver: Resolver,
+): Promise<{ readonly sought: string; readonly trace: RecordTrace }> {
+  if (isLabelled && accountUrl === undefined)
+    throw new NixacmeError(
+      'config',
+      `the record of '${domain}' has a label of the ACME account, and there is none yet`,
+      {
+        hints: ['the first renewal registers it'],
+      },
+    )
+  const sought = challengeName(domain, isLabelled && accountUrl !== undefined ? accountLabel(accountUrl) : undefined)
+  const name = await resolver.effectiveName(sought)
+  const value = recordValue(keyAuthorization)
+  return { sought, trace: { kind: 'record', provider, name, value, domain, token, keyAuthorization } }
 }
 
 /** What a provider is told of it. */
@@ -102,26 +141,8 @@ const recordOf = ({ name, value, domain, token, keyAuthorization }: RecordTrace)
   challenge: { domain, token, keyAuthorization },
 })
 
-function grouped(records: readonly RecordTrace[]): RecordTrace[][] {
-  const groups = new Map<string, RecordTrace[]>()
+function grouped(records: readonly TxtRecord[]): TxtRecord[][] {
+  const groups = new Map<string, TxtRecord[]>()
   for (const record of records) groups.set(record.name, [...(groups.get(record.name) ?? []), record])
   return [...groups.values()]
-}
-
-/** All of them, so many at a time; waits for those under way when one fails, and throws its error. */
-async function inLanes<T>(count: number, items: readonly T[], work: (item: T) => Promise<void>): Promise<void> {
-  const left = items.values()
-  let failed: unknown
-  const lane = async () => {
-    for (const item of left) {
-      if (failed !== undefined) return
-      try {
-        await work(item)
-      } catch (e) {
-        failed ??= e
-      }
-    }
-  }
-  await Promise.all(Array.from({ length: count }, lane))
-  if (failed !== undefined) throw failed
 }

@@ -9,7 +9,7 @@ import { Ledger, type Trace } from './ledger.ts'
 import { listenSolver } from './listen.ts'
 import { removeObject, type S3Options, s3Solver } from './s3.ts'
 import { type ListenKind, removeAnswer } from './shared-answers.ts'
-import type { Solver } from './solver.ts'
+import type { Solver, StandingProof } from './solver.ts'
 import { Solvers } from './solvers.ts'
 import { removeChallenge, webrootSolver } from './webroot.ts'
 
@@ -59,13 +59,15 @@ function dnsOf(req: SolversRequest): () => Promise<Dns> {
   }
 }
 
-function solverFor(challenge: Challenge, req: SolversRequest, dns: () => Promise<Dns>): Solver {
+function solverFor(challenge: Challenge, req: SolversRequest, dns: () => Promise<Dns>): Solver | StandingProof {
   const { groupGid, groupName, now, log } = req
   switch (challenge.kind) {
     case 'webroot':
       return webrootSolver({ webroot: challenge.webroot, groupGid, groupName, now, log })
     case 'dns':
       return dnsSolver(challenge, dns)
+    case 'dns-persist':
+      return standingProof(challenge, dns)
     case 'listen-http':
       return listener('http', challenge.address, req)
     case 'listen-tls':
@@ -110,15 +112,25 @@ async function remove(trace: Trace, req: SolversRequest, dns: () => Promise<Dns>
   }
 }
 
-/** dns-01: what does it is loaded when it is needed. */
+/** dns-01 and dns-account-01: what does it is loaded when it is needed. */
 function dnsSolver(challenge: Challenge & { readonly kind: 'dns' }, dns: () => Promise<Dns>): Solver {
-  const { provider } = challenge
+  const { provider, accountLabel } = challenge
+  const place = `${accountLabel ? '_<label>.' : ''}_acme-challenge.<name>`
   return {
-    type: 'dns-01',
-    hint: `the CA must find the TXT record '_acme-challenge.<name>' that '${provider}' makes: 'nixacme dns test' shows where it is missing`,
-    async prepare() {
-      await (await dns()).provider(provider)
-    },
+    type: accountLabel ? 'dns-account-01' : 'dns-01',
+    hint: `the CA must find the TXT record '${place}' that '${provider}' makes: 'nixacme dns test' shows where it is missing`,
+    prepare: async () => (await dns()).prepare(challenge),
     present: async (presentations, note) => (await dns()).present(challenge, presentations, note),
   }
 }
+
+/** dns-persist-01, likewise. */
+const standingProof = (
+  challenge: Challenge & { readonly kind: 'dns-persist' },
+  dns: () => Promise<Dns>,
+): StandingProof => ({
+  type: 'dns-persist-01',
+  issuer: challenge.issuer,
+  hint: "the CA must find the TXT record '_validation-persist.<name>' as 'nixacme plan' prints it",
+  verify: async (names, accountUrl) => (await dns()).verify(challenge, names, accountUrl),
+})

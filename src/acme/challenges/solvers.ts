@@ -3,7 +3,7 @@
 import { messageOf, NixacmeError } from '../../errors.ts'
 import type { Log } from '../../log.ts'
 import type { Ledger, Trace } from './ledger.ts'
-import type { ChallengeType, Presentation, Solver } from './solver.ts'
+import type { ChallengeType, Presentation, Solver, StandingProof } from './solver.ts'
 import { isToken } from './token.ts'
 
 /** Takes one trace away; it being gone already is no fault. Throws `config` (78) where nothing of the config can. */
@@ -11,7 +11,7 @@ export type Remove = (trace: Trace) => Promise<void>
 
 export interface SolverGroup {
   readonly names: readonly string[]
-  readonly solver: Solver
+  readonly solver: Solver | StandingProof
 }
 
 export interface SolversOptions {
@@ -20,6 +20,8 @@ export interface SolversOptions {
   readonly remover: () => Remove
   readonly log: Log
 }
+
+const isStanding = (solver: Solver | StandingProof): solver is StandingProof => solver.type === 'dns-persist-01'
 
 const bare = (name: string): string => name.replace(/^\*\./, '')
 
@@ -40,12 +42,23 @@ export class Solvers {
 
   /** Throws as `Solver.prepare`. */
   async prepare(): Promise<void> {
-    for (const { solver } of this.#groups) await solver.prepare()
+    for (const { solver } of this.#groups) if (!isStanding(solver)) await solver.prepare()
+  }
+
+  /** Looks at what must stand there already, before anything is ordered. Throws as `StandingProof.verify`. */
+  async verify(accountUrl: string): Promise<void> {
+    for (const { solver, names } of this.#groups) if (isStanding(solver)) await solver.verify(names, accountUrl)
   }
 
   /** How a name is proven; a wildcard's authorization has the name without its `*.`. */
   typeFor(name: string, isWildcard: boolean): ChallengeType {
     return this.#solverOf(name, isWildcard).type
+  }
+
+  /** Of a name whose proof stands there already, the CA's domain name in it: its challenge has no token. */
+  issuerFor(name: string, isWildcard: boolean): string | undefined {
+    const solver = this.#solverOf(name, isWildcard)
+    return isStanding(solver) ? solver.issuer : undefined
   }
 
   /** What to look at when these names could not be validated. */
@@ -64,6 +77,7 @@ export class Solvers {
           hints: ['nothing was written; a CA that sends this is broken or hostile'],
         })
       const solver = this.#solverOf(name, isWildcard)
+      if (isStanding(solver)) continue
       const all = bySolver.get(solver)
       if (all) all.push(presentation)
       else bySolver.set(solver, [presentation])
@@ -78,7 +92,9 @@ export class Solvers {
 
   /** Ends what is not on disk: listeners. Never throws; a second time there is nothing to do. */
   async close(): Promise<void> {
-    await Promise.allSettled(this.#groups.map(async ({ solver }) => solver.close?.()))
+    await Promise.allSettled(
+      this.#groups.map(async ({ solver }) => (isStanding(solver) ? undefined : solver.close?.())),
+    )
   }
 
   /**
@@ -116,7 +132,7 @@ export class Solvers {
     }
   }
 
-  #solverOf(name: string, isWildcard: boolean): Solver {
+  #solverOf(name: string, isWildcard: boolean): Solver | StandingProof {
     const wanted = isWildcard ? `*.${name}` : name
     const group = this.#groups.find(({ names }) => names.includes(wanted))
     if (group) return group.solver

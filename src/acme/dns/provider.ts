@@ -11,6 +11,8 @@ export interface TxtRecord {
   readonly name: string
   /** As it is looked up: without quotes. */
   readonly value: string
+  /** Where the CA looks for it, before CNAMEs; unknown when it is taken away. */
+  readonly sought?: string
   /** What it answers; for providers that hand that on. */
   readonly challenge: {
     /** The name that is proven, without the asterisk of a wildcard. */
@@ -26,6 +28,8 @@ export interface TxtRecord {
  * `unavailable` (69) where it cannot be reached or answers nonsense, and the signal's reason when it is aborted.
  */
 export interface DnsProvider {
+  /** It is told the name that is proven only, and puts `_acme-challenge` before that itself: no label of an account fits in. */
+  readonly makesNames?: boolean
   /** Adds the value beside those that are there; one that is there already is left as it is. */
   present(record: TxtRecord): Promise<void>
   /** Removes the value; one that is not there is no fault. */

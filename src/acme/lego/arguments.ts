@@ -94,6 +94,10 @@ function challengeOf(lego: Lego, challenge: Challenge): Words {
         ...(resolver === null ? [] : ['--dns.resolvers', resolver]),
       ]
     }
+    case 'dns-persist':
+      throw new NixacmeError('config', `${legoWords(lego)} is not asked for dns-persist-01`, {
+        hints: ['use engine = "native"'],
+      })
     default:
       return unreachable(challenge)
   }

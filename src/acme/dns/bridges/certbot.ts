@@ -38,6 +38,7 @@ export const certbot: Bridge = {
         }
         const keyOf = ({ name, value }: TxtRecord) => `${name} ${value}`
         return {
+          makesNames: true,
           async present(record) {
             outputs.set(keyOf(record), (await run(auth, record)).trim())
           },

@@ -26,6 +26,7 @@ export const dehydrated: Bridge = {
           await tools.runHook({ file, args, env: tools.credentials() })
         }
         return {
+          makesNames: true,
           present: (record) => run('deploy_challenge', record),
           cleanUp: (record) => run('clean_challenge', record),
         }

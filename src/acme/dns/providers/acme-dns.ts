@@ -32,7 +32,7 @@ export const acmeDns: ProviderDefinition = {
         const { domain } = record.challenge
         const known = (await accounts.find(domain)) ?? (await accounts.holding(record.name))
         if (!known) return register(record, domain, { accounts, server })
-        if (known.fulldomain !== record.name) throw lacksCname(domain, known)
+        if (known.fulldomain !== record.name) throw lacksCname(record, domain, known)
         await server.update(known, record.value)
       },
       async cleanUp() {},
@@ -65,21 +65,23 @@ function serverOf(tools: ProviderTools) {
 
 /** The first time for a name: an account is made and kept, and the admin told of the CNAME, unless the storage made it. */
 async function register(
-  { value }: TxtRecord,
+  record: TxtRecord,
   domain: string,
   { accounts, server }: { accounts: Accounts; server: Server },
 ): Promise<void> {
   accounts.assertWritable()
   const account = await server.register()
   const { hasMadeCname } = await accounts.put(domain, account)
-  if (!hasMadeCname) throw lacksCname(domain, account)
-  await server.update(account, value)
+  if (!hasMadeCname) throw lacksCname(record, domain, account)
+  await server.update(account, record.value)
 }
 
-const lacksCname = (domain: string, { fulldomain }: Account): NixacmeError =>
-  new NixacmeError('config', `'_acme-challenge.${domain}' must be a CNAME of '${fulldomain}', and is none`, {
+function lacksCname({ sought, name }: TxtRecord, domain: string, { fulldomain }: Account): NixacmeError {
+  const place = sought ?? name
+  return new NixacmeError('config', `'${place}' must be a CNAME of '${fulldomain}', and is none`, {
     hints: [
-      `add this record to the zone of '${domain}': _acme-challenge.${domain}. IN CNAME ${fulldomain}.`,
+      `add this record to the zone of '${domain}': ${place}. IN CNAME ${fulldomain}.`,
       'this is needed once; the next run goes on when the record can be seen',
     ],
   })
+}

@@ -24,7 +24,11 @@ export const exec: ProviderDefinition = {
       const args = isRaw ? ['--', domain, token, keyAuthorization] : [`${record.name}.`, record.value]
       await tools.runHook({ file, args: [action, ...args], env: tools.credentials() })
     }
-    return { present: (record) => run('present', record), cleanUp: (record) => run('cleanup', record) }
+    return {
+      makesNames: isRaw,
+      present: (record) => run('present', record),
+      cleanUp: (record) => run('cleanup', record),
+    }
   },
 }
 

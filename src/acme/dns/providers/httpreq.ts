@@ -31,7 +31,11 @@ export const httpreq: ProviderDefinition = {
       const json = isRaw ? rawOf(record) : { fqdn: `${record.name}.`, value: record.value }
       await api.send({ method: 'POST', url: `${endpoint.url}/${action}`, headers, json, mayBePlain: true })
     }
-    return { present: (record) => post('present', record), cleanUp: (record) => post('cleanup', record) }
+    return {
+      makesNames: isRaw,
+      present: (record) => post('present', record),
+      cleanUp: (record) => post('cleanup', record),
+    }
   },
 }
 
