@@ -2,11 +2,13 @@
 import { NixacmeError } from '../errors.ts'
 import type { Job, JobServer } from '../job/job.ts'
 import { chooseProfile, profileWords } from '../job/profile.ts'
+import { type ProofRecord, proofRecords } from '../job/proof-records.ts'
 import { type Paint, paintFor, printable } from '../log.ts'
 import type { Decision } from '../renewal/decision.ts'
 import { judge, leftToDo } from '../renewal/look.ts'
 import type { Context } from './context.ts'
 import { ownerFinder } from './owner.ts'
+import { recordsTable } from './plan-records.ts'
 import { caRequests, failure, type Report, renderReports, report } from './report.ts'
 
 export interface PlanOptions {
@@ -27,6 +29,8 @@ interface Planned extends Report {
   readonly profile: string | null
   /** Which one and why, or why none will do, as a clause; '' where there is nothing to say. */
   readonly profileReason: string
+  /** Of the names that are proven by DNS. */
+  readonly records: readonly ProofRecord[]
 }
 
 const asked = ({ servers }: Job, { kind }: Decision, { directoryUrl }: JobServer): string | null =>
@@ -55,6 +59,7 @@ export async function planJobs(jobs: readonly Job[], options: PlanOptions, conte
         caRequests: caRequests(decision, job.names.length, standing.state.account),
         installs: leftToDo(job, judgement, { gid, now: host.now() }) === 'something',
         ...profileOf(job, standing.server, standing.state.memory.offered),
+        records: proofRecords(job.challenges, standing.state.accountUrl),
       })
     } catch (e) {
       if (!(e instanceof NixacmeError)) throw e
@@ -68,11 +73,12 @@ export async function planJobs(jobs: readonly Job[], options: PlanOptions, conte
         installs: false,
         asks: null,
         ...noProfile,
+        records: proofRecords(job.challenges, undefined),
       })
     }
   }
   host.stdout.write(
-    options.json ? renderReports(planned) : table(planned, host.now(), await paintFor(host, host.stdout)),
+    options.json ? renderReports(planned) : asText(planned, host.now(), await paintFor(host, host.stdout)),
   )
   return status
 }
@@ -104,6 +110,18 @@ function due(p: Planned, now: Date): string {
 }
 
 const minute = (iso: string | null): string => (iso === null ? '-' : `${iso.slice(0, 10)} ${iso.slice(11, 16)}Z`)
+
+/** Records are for who orders: where nothing is to be done they were found before. */
+function asText(planned: readonly Planned[], now: Date, paint: Paint): string {
+  const due = planned.filter(({ action }) => action !== null && action !== 'skip')
+  return (
+    table(planned, now, paint) +
+    recordsTable(
+      due.flatMap(({ records }) => records),
+      paint,
+    )
+  )
+}
 
 function table(planned: readonly Planned[], now: Date, paint: Paint): string {
   if (planned.length === 0) return 'no certificates\n'
