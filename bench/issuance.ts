@@ -1,13 +1,12 @@
 // One certificate with two names from Pebble, first order of a new account: nixacme, lego and certbot in turns, over
 // HTTP-01 with one webroot, each with folders of its own. Pebble decides at once and asks for its real waits.
-import { mkdirSync, writeFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { mkdirSync } from 'node:fs'
+import { join } from 'node:path'
 import { isThere, parts } from '../test/parts/find.mjs'
 import { serve, startPebble } from '../test/support/pebble.ts'
 import { run } from '../test/support/process.ts'
-import { rootConfig } from './fleet.ts'
+import { email, lego, nixacme, type Order, type Prepared } from './clients.ts'
 import { median } from './measure.ts'
-import { current } from './nodes.ts'
 import { type Exchange, startProxy } from './proxy.ts'
 import { fixed, type Line, seconds } from './table.ts'
 
@@ -15,35 +14,15 @@ const mostRequests = 12
 /** Seconds over what the CA asked for. */
 const ownTime = 0.5
 
-interface Order {
-  readonly dir: string
-  readonly names: readonly string[]
-  readonly directoryUrl: string
-  readonly tlsRoot: string
+interface WebrootOrder extends Order {
   readonly webroot: string
-}
-
-interface Prepared {
-  readonly file: string
-  readonly args: string[]
-  readonly env: Record<string, string>
 }
 
 interface Client {
   readonly name: string
   readonly isThere: boolean
   readonly install: string
-  /** Command, arguments, environment; folders and files that it needs are made. */
-  prepare(order: Order): Prepared | Promise<Prepared>
-}
-
-const email = 'hostmaster@example.com'
-
-/** One for all rounds, as a unit's CacheDirectory= is. */
-function cacheOf(dir: string): string {
-  const cache = join(dirname(dir), 'cache')
-  mkdirSync(cache, { recursive: true, mode: 0o700 })
-  return cache
+  prepare(order: WebrootOrder): Prepared | Promise<Prepared>
 }
 
 const clients: readonly Client[] = [
@@ -51,35 +30,13 @@ const clients: readonly Client[] = [
     name: 'nixacme',
     isThere: true,
     install: '',
-    async prepare({ dir, names: [domain, ...extra], directoryUrl, tlsRoot, webroot }) {
-      const config = join(dir, 'config.toml')
-      writeFileSync(
-        config,
-        `acceptTerms = true\n${rootConfig.global}[defaults]\nserver = "${directoryUrl}"\nemail = "${email}"\n` +
-          `caCertificates = ["${tlsRoot}"]\nwebroot = "${webroot}"\n${rootConfig.defaults}` +
-          `[certs."${domain}"]\nextraDomainNames = ${JSON.stringify(extra)}\n`,
-      )
-      // As a unit runs it: jobs compiled ahead, a folder for V8's code cache.
-      const env = {
-        NIXACME_CONFIG: config,
-        NIXACME_STATE_DIR: join(dir, 'state'),
-        NIXACME_RUNTIME_DIR: join(dir, 'run'),
-        CACHE_DIRECTORY: cacheOf(dir),
-      }
-      const { status, stderr } = await run(current.node, [current.cli, '--quiet', 'apply'], { env })
-      if (status !== 0) throw new Error(`apply failed: ${stderr.slice(-500)}`)
-      return { file: current.node, args: [current.cli, 'renew', domain ?? ''], env }
-    },
+    prepare: (order) => nixacme(order, `webroot = "${order.webroot}"\n`),
   },
   {
     name: 'lego',
     isThere: isThere('lego'),
     install: parts.lego.install,
-    prepare({ dir, names, directoryUrl, tlsRoot, webroot }) {
-      const args = ['--server', directoryUrl, '--email', email, '--accept-tos', '--path', dir, '--key-type', 'ec256']
-      const http = ['--http', '--http.webroot', webroot, ...names.flatMap((name) => ['--domains', name]), 'run']
-      return { file: 'lego', args: [...args, ...http], env: { LEGO_CA_CERTIFICATES: tlsRoot, HOME: dir } }
-    },
+    prepare: (order) => lego('lego', order, ['--http', '--http.webroot', order.webroot]),
   },
   {
     name: 'certbot',

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { isThere, parts } from '../test/parts/find.mjs'
 import { measureAll } from './all.ts'
+import { measureDns } from './dns.ts'
 import { measureIssuance } from './issuance.ts'
 import { measureMonth } from './month.ts'
 import { current, type Installation, installationFor } from './nodes.ts'
@@ -14,7 +15,7 @@ import { type Line, render } from './table.ts'
 import { measureWaiting } from './waiting.ts'
 import { measureYear } from './year.ts'
 
-const allParts = ['skip', 'waiting', 'all', 'issuance', 'storm', 'month', 'year']
+const allParts = ['skip', 'waiting', 'all', 'issuance', 'dns', 'storm', 'month', 'year']
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: { quick: { type: 'boolean', default: false }, nodes: { type: 'string' } },
@@ -33,6 +34,7 @@ const size = values.quick
       all: 2,
       sizes: [10, 1000],
       issuance: 1,
+      dns: 1,
       storm: 20,
       months: 1,
       starts: 1000,
@@ -45,6 +47,7 @@ const size = values.quick
       all: 3,
       sizes: [10, 1000, 10_000],
       issuance: 3,
+      dns: 5,
       storm: 200,
       months: 5,
       starts: 10_000,
@@ -88,6 +91,13 @@ const measures: Readonly<Record<string, () => Promise<Line[]>>> = {
   async issuance() {
     if (isThere('pebble')) return measureIssuance(scratch, size.issuance)
     return [{ what: 'a certificate from Pebble', found: 'not measured', note: `run ${parts.pebble.install}` }]
+  },
+  async dns() {
+    const all = (['pebble', 'knot', 'lego'] as const)
+      .filter((part) => !isThere(part))
+      .map((part) => parts[part].install)
+    if (all.length === 0 && process.geteuid?.() === 0) return measureDns(scratch, size.dns)
+    return [{ what: 'many names by DNS-01', found: 'not measured', note: ['needs root', ...all].join(', and ') }]
   },
   async storm() {
     if (isThere('pebble') && process.geteuid?.() === 0) return measureStorm(scratch, size.storm)
