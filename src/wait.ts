@@ -8,7 +8,9 @@ export const interruptedError = (signal: AbortSignal): NixacmeError =>
   })
 
 /** Resolves after `ms` milliseconds; throws `later` (75) as soon as the signal is aborted. */
-export function sleep(ms: number, signal: AbortSignal): Promise<void> {
+export function sleep(ms: number, whole: AbortSignal): Promise<void> {
+  // Of its own: Node warns about more than ten listeners to one, and all names of an order may wait at the same time.
+  const signal = AbortSignal.any([whole])
   return new Promise((resolve, reject) => {
     const stop = () => {
       clearTimeout(timer)

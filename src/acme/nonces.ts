@@ -49,7 +49,9 @@ export class NoncePool {
     else if (nonce !== undefined) this.#free.push(nonce)
   }
 
-  #wait(signal: AbortSignal): Promise<string | undefined> {
+  #wait(whole: AbortSignal): Promise<string | undefined> {
+    // Of its own: Node warns about more than ten listeners to one, and an order may have a hundred names.
+    const signal = AbortSignal.any([whole])
     return new Promise((resolve, reject) => {
       const stop = () => {
         this.#waiting = this.#waiting.filter((w) => w !== waiter)

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import test from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'
 import { NoncePool } from '../../src/acme/nonces.ts'
+import { pause } from '../../src/acme/pace.ts'
 
 const quiet = new AbortController().signal
 
@@ -92,4 +93,18 @@ test('who waits is let go by the signal, and the nonce goes to the next', async 
   await assert.rejects(waiting, /enough/)
   pool.give('passed')
   assert.equal(await next, 'passed')
+})
+
+test('a hundred may wait for nonces, or for time: Node has nothing to warn about', async (t) => {
+  const warnings: Error[] = []
+  const keep = (warning: Error) => void warnings.push(warning)
+  process.on('warning', keep)
+  t.after(() => process.off('warning', keep))
+  const stop = new AbortController()
+  const { pool } = counting()
+  const many = Array.from({ length: 100 }, () => [pool.take(stop.signal), pause(60, stop.signal)]).flat()
+  await turn()
+  stop.abort(new Error('enough'))
+  await Promise.allSettled(many)
+  assert.deepEqual(warnings, [])
 })
