@@ -14,8 +14,8 @@ declare module 'acme-client/src/http.js' {
   }
   export default class HttpClient {
     constructor(directoryUrl: string, accountKey: string)
-    /** PEM, SEC1, PKCS#1 or PKCS#8. */
-    accountKey: string
+    /** PEM (SEC1, PKCS#1 or PKCS#8), or what node:crypto has read of it. */
+    accountKey: string | import('node:crypto').KeyObject
     /** The public key of `accountKey`, members sorted; null until first asked for. */
     jwk: object | null
     getJwk(): object
