@@ -73,6 +73,25 @@ test('the zone is the longest name with an SOA record; a look-up is made once', 
   await assert.rejects(resolver.zoneOf('x.nowhere.test'), unavailable(/no zone is found for 'x\.nowhere\.test'/))
 })
 
+test('what is looked up for many names at once goes out a few at a time, each name once', async (t) => {
+  const stop = new AbortController()
+  const server = await startFakeDns(t, () => undefined)
+  const resolver = await openResolver({ dnsResolver: server.text, signal: stop.signal })
+  const names = Array.from({ length: 100 }, (_, i) => `_acme-challenge.n${i % 50}.example.com`)
+  const all = Promise.allSettled(names.map((name) => resolver.effectiveName(name)))
+  const end = AbortSignal.timeout(10_000)
+  while (server.log.length < 16) {
+    assert.ok(!end.aborted, `only ${server.log.length} questions came`)
+    await new Promise((resolve) => setTimeout(resolve, 10))
+  }
+  // The others would be here by now.
+  await new Promise((resolve) => setTimeout(resolve, 50))
+  stop.abort(new Error('enough'))
+  assert.ok((await all).every(({ status }) => status === 'rejected'))
+  assert.equal(server.log.length, 16)
+  assert.equal(new Set(server.log).size, 16)
+})
+
 test('CNAMEs are followed to their end', async (t) => {
   const { resolver } = await resolverOf(t, fromRows(zones))
   assert.equal(await resolver.effectiveName('_acme-challenge.a.example.com'), 'c.example.com')

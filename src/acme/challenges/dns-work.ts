@@ -21,7 +21,8 @@ type ByHand = Challenge & { readonly kind: 'dns-persist' }
 export class Dns {
   readonly #req: SolversRequest
   readonly #providers = new Map<string, Promise<OpenProvider>>()
-  /** The last removal of those that wait for each other. */
+  /** The lane of each name whose records are removed, and the last removal of each lane. */
+  readonly #laneOf = new Map<string, string>()
   readonly #removals = new Map<string, Promise<void>>()
   #resolver: Promise<Resolver> | undefined
 
@@ -83,13 +84,15 @@ export class Dns {
     if (challenge.propagationCheck) await waitUntilVisible(records, { resolver, times, signal, log })
   }
 
-  /** One after the other where the provider wants that, and always for one name: many write its values as one set. */
+  /** In as many lanes as records are put; those of one name in one lane, as many providers write its values as one set. */
   async removeRecord(trace: RecordTrace): Promise<void> {
     const { provider, oneByOne } = await this.provider(trace.provider)
-    const queue = oneByOne ? trace.provider : `${trace.provider} ${trace.name}`
-    const before = this.#removals.get(queue) ?? Promise.resolve()
+    const name = `${trace.provider} ${trace.name}`
+    const lane = this.#laneOf.get(name) ?? `${trace.provider} ${oneByOne ? 0 : this.#laneOf.size % lanes}`
+    this.#laneOf.set(name, lane)
+    const before = this.#removals.get(lane) ?? Promise.resolve()
     const removal = before.catch(() => undefined).then(() => provider.cleanUp(recordOf(trace)))
-    this.#removals.set(queue, removal)
+    this.#removals.set(lane, removal)
     return removal
   }
 

@@ -37,12 +37,15 @@ export interface ResolverOptions {
 const longestChain = 16
 /** Seconds for an answer, in the first round of all resolvers and in the second. */
 const rounds = [2, 4]
+/** Look-ups at a time: an order may have a hundred names, and small resolvers drop or refuse what comes all at once. */
+const mostLookups = 16
 
 /** Throws `config` (78) for a `dnsResolver` that is no server, `unavailable` (69) for one whose name leads nowhere. */
 export async function openResolver({ dnsResolver, signal }: ResolverOptions): Promise<Resolver> {
   const chosen = dnsResolver === undefined ? [] : await serverAddresses(dnsResolver, "'dnsResolver'", signal)
   const servers = chosen.length > 0 ? chosen : await systemServers(signal)
-  const ask = (name: string, type: QueryType) => askAny(servers, { name: plainName(name), type }, signal)
+  const taken = limited(mostLookups)
+  const ask = (name: string, type: QueryType) => taken(() => askAny(servers, { name: plainName(name), type }, signal))
   // Of each name once: those of one order have most of them in common.
   const isZone = remembering(async (name) =>
     (await ask(name, 'SOA')).answers.some((record) => record.type === 'SOA' && record.name === name),
@@ -50,12 +53,29 @@ export async function openResolver({ dnsResolver, signal }: ResolverOptions): Pr
   return {
     chosen,
     zoneOf: (name) => zoneOf(plainName(name), isZone),
-    effectiveName: (name) => effectiveName(plainName(name), ask),
+    effectiveName: remembering((name) => effectiveName(name, ask)),
     serversOf: remembering((zone) => serversOf(zone, ask, signal)),
   }
 }
 
 type Ask = (name: string, type: QueryType) => Promise<Message>
+
+/** Has so much work done at a time; what comes later waits for its turn. */
+function limited(most: number): <T>(work: () => Promise<T>) => Promise<T> {
+  const waiting: (() => void)[] = []
+  let underWay = 0
+  return async (work) => {
+    if (underWay === most) await new Promise<void>((resolve) => waiting.push(resolve))
+    else underWay++
+    try {
+      return await work()
+    } finally {
+      const next = waiting.shift()
+      if (next) next()
+      else underWay--
+    }
+  }
+}
 
 /** The resolvers of resolv.conf(5). */
 const systemServers = async (signal: AbortSignal): Promise<ServerAddress[]> =>
