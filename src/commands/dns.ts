@@ -43,7 +43,8 @@ export async function dnsShow(name: string, { host }: Context, json: boolean): P
   return 0
 }
 
-function described({ name, title, documentation, prefix, times, variables, verified }: ProviderDefinition): string {
+function described(definition: ProviderDefinition): string {
+  const { name, title, documentation, prefix, newerPrefix, times, variables, verified } = definition
   const { ttl, propagationTimeout, pollingInterval } = times
   const rows = [
     ...variables.map(({ name: variable, about, required, aliases = [] }) => {
@@ -56,7 +57,8 @@ function described({ name, title, documentation, prefix, times, variables, verif
   ] as const
   const width = Math.max(...rows.map(([variable]) => variable.length))
   const lines = rows.map(([variable, about]) => `  ${variable.padEnd(width)}  ${about}\n`).join('')
-  return `${title}: dnsProvider = "${name}"\n\nEach may be given as <name>_FILE, too:\n${lines}\n${documentation}\nverified ${verified}\n`
+  const newer = newerPrefix === undefined ? '' : `, and with ${newerPrefix} in place of ${prefix}`
+  return `${title}: dnsProvider = "${name}"\n\nEach may be given as <name>_FILE, too${newer}:\n${lines}\n${documentation}\nverified ${verified}\n`
 }
 
 /** Puts, checks and removes a test record for each name that is proven by DNS, and looks at the records that stay. */

@@ -205,6 +205,16 @@ test('rfc2136 at real servers', async (t) => {
     await provider({ RFC2136_NAMESERVER: bind, RFC2136_TSIG: text }).cleanUp(record)
   })
 
+  await t.test("lego's newer names of the variables go first", async () => {
+    const record = { name: '_acme-challenge.newer.example.test', value }
+    const newer = Object.entries(variablesOf(bind)).map(([name, one]) => [name.replace('RFC2136', 'DNSUPDATE'), one])
+    const variables = { ...variablesOf('127.0.0.1:1', 'hmac-sha1'), ...Object.fromEntries(newer) }
+    await provider(variables).present(record)
+    assert.deepEqual(await txt(bind, record.name), [value])
+    await provider(variables).cleanUp(record)
+    assert.throws(() => provider({ ...variables, DNSUPDATE_TTL: 'soon' }), /no whole number of seconds: 'soon'/)
+  })
+
   await t.test('a CNAME leads to the zone of another server', async () => {
     const resolver = await openResolver({ dnsResolver: bind, signal: new AbortController().signal })
     const name = await resolver.effectiveName('_acme-challenge.alias.example.test')

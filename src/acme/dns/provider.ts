@@ -88,6 +88,8 @@ export interface ProviderDefinition {
   readonly documentation: string
   /** Of the variables of `Times`. */
   readonly prefix: string
+  /** Lego's newer one for all variables: each is looked for under it first. */
+  readonly newerPrefix?: string
   readonly times: Times
   readonly variables: readonly Variable[]
   /** What else the manual says of it, sentences: which variables go together, what the provider cannot do. */

@@ -114,8 +114,9 @@ export function openProvider(definition: ProviderDefinition, options: OpenOption
   } = options
   const read = new Set<string>()
   const isPublic = publicNames(definition)
+  const given = underBothPrefixes(definition, options.variable)
   const variable = (name: string) => {
-    const value = options.variable(name)
+    const value = given(name)
     if (value !== undefined && !isPublic(name)) read.add(value)
     return value
   }
@@ -126,9 +127,18 @@ export function openProvider(definition: ProviderDefinition, options: OpenOption
   const api = new Api({ title, transport, userAgent, now, signal, secrets })
   const told = () => Object.entries(credentials()).flatMap(([name, value]) => (isPublic(name) ? [] : [value]))
   const runHook = hookRunner({ env, log, signal, secrets: () => [...read, ...told()] })
-  const times = timesOf(definition, options.variable)
+  const times = timesOf(definition, given)
   const tools = { variable, api, runHook, credentials, isAttended, ttl: times.ttl, zoneOf, now, log, signal }
   return { provider: definition.open(tools), times, oneByOne: definition.oneByOne === true }
+}
+
+function underBothPrefixes(
+  { prefix, newerPrefix }: ProviderDefinition,
+  variable: OpenOptions['variable'],
+): OpenOptions['variable'] {
+  if (newerPrefix === undefined) return variable
+  return (name) =>
+    (name.startsWith(`${prefix}_`) && variable(newerPrefix + name.slice(prefix.length))) || variable(name)
 }
 
 const noCredentials = (): Readonly<Record<string, string>> => ({})

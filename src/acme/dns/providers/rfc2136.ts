@@ -21,6 +21,7 @@ export const rfc2136: ProviderDefinition = {
   title: 'RFC2136',
   documentation: 'https://www.rfc-editor.org/rfc/rfc2136',
   prefix: 'RFC2136',
+  newerPrefix: 'DNSUPDATE',
   times: { ttl: 120, propagationTimeout: 60, pollingInterval: 2 },
   variables: [
     {
@@ -45,6 +46,7 @@ export const rfc2136: ProviderDefinition = {
     { name: 'RFC2136_DNS_TIMEOUT', about: 'seconds for one attempt; 10 unless told', isPublic: true },
   ],
   notes: [
+    "Lego's newer names of all variables, with DNSUPDATE in place of the prefix, go before these.",
     'Answers must be signed by the same key. GSS-TSIG (Kerberos) is not spoken. Half a key is none, as with lego, and warned about.',
     'The zone is the longest that the server itself holds; a name that it has delegated to others is refused, as the record would be hidden there.',
   ],
