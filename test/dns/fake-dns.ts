@@ -21,6 +21,7 @@ export type Row = readonly [name: string, type: RowType, data: string]
 
 export interface FakeAnswer {
   readonly answers?: readonly Row[]
+  readonly authorities?: readonly Row[]
   /** 0 unless told: NOERROR. */
   readonly rcode?: number
   readonly authoritative?: boolean
@@ -63,14 +64,14 @@ export async function startFakeDns(
     log.push(`${over} ${type} ${name}`)
     const found = answer({ name, type, over, message })
     if (!found) return []
-    const { answers = [], rcode = 0, authoritative = true, truncated = false } = found
+    const { answers = [], authorities = [], rcode = 0, authoritative = true, truncated = false } = found
     const bits = (authoritative ? flagBits.authoritative : 0) | (truncated ? flagBits.truncated : 0)
     const whole = encodeMessage({
       id: message.id,
       flags: flagBits.response | bits | rcode,
       questions: [question],
       answers: answers.map(recordOf),
-      authorities: [],
+      authorities: authorities.map(recordOf),
       additionals: [],
     })
     return found.bytes?.(whole) ?? [whole]

@@ -117,6 +117,31 @@ test('by TCP where UDP brings nothing, or too little', async (t) => {
   }
 })
 
+for (const [what, negative, questions] of [
+  ['named with a no', { authorities: [['a.test', 'SOA', 'ns.a.test']] }, ['_acme-challenge.a.test']],
+  ['not named', {}, ['_acme-challenge.a.test', 'a.test']],
+  [
+    'named by who only passes it on',
+    { authorities: [['test', 'SOA', 'ns']], authoritative: false },
+    ['_acme-challenge.a.test', 'a.test'],
+  ],
+  ['another one named', { authorities: [['b.test', 'SOA', 'ns.b.test']] }, ['_acme-challenge.a.test', 'a.test']],
+] as const)
+  test(`the zone is asked for no further than needed: ${what}`, async (t) => {
+    const server = await startFakeDns(t, ({ name, message }) => {
+      if ((message.flags & 0x7800) !== 0) return { rcode: 5 }
+      return name === 'a.test' ? { answers: [[name, 'SOA', 'ns.a.test']] } : { rcode: 3, ...negative }
+    })
+    const provider = makeHookWorld(t).open(rfc2136, { RFC2136_NAMESERVER: server.text })
+    const done = provider.present({ name: '_acme-challenge.a.test', value: 'value' })
+    await assert.rejects(done, isOf('refused', /in zone 'a\.test': REFUSED$/))
+    assert.deepEqual(
+      server.log,
+      [...questions, 'a.test'].map((name) => `udp SOA ${name}`),
+      'the update comes last',
+    )
+  })
+
 const silent = { log: makeLog() }
 function makeLog() {
   const nothing = () => assert.fail('not said here')

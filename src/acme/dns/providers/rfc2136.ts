@@ -118,12 +118,15 @@ async function firstAddress(text: string, signal: AbortSignal): Promise<ServerAd
 async function zoneAt(server: ServerAddress, name: string, signal: AbortSignal): Promise<string> {
   const where = `the name server '${show(server)}'`
   for (const zone of [...candidateZones(name), ...name.split('.').slice(-1)]) {
-    const { rcode, answers, authorities } = await ask(server, zone, signal)
+    const { rcode, isAuthoritative, answers, authorities } = await ask(server, zone, signal)
     if (rcode !== 'NOERROR' && rcode !== 'NXDOMAIN')
       throw new NixacmeError('refused', `${where} tells no zone for '${name}': ${rcode} for SOA of '${zone}'`, {
         hints: ["check that 'RFC2136_NAMESERVER' serves the zone, and that this machine may query it"],
       })
     if (answers.some((record) => record.type === 'SOA' && record.name === zone)) return zone
+    // A server that says no about its own data names the zone that it says it of (RFC 2308 §3): most spare two questions.
+    const own = authorities.find((record) => record.type === 'SOA' && isWithin(zone, record.name))
+    if (own && isAuthoritative && answers.length === 0) return own.name
     const cut = authorities.find((record) => record.type === 'NS' && isWithin(zone, record.name))
     if (cut && !authorities.some(({ type }) => type === 'SOA'))
       throw new NixacmeError(
