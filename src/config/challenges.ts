@@ -99,7 +99,7 @@ export function assertProvable(cert: Candidate, findings: Findings): void {
     if (name.startsWith('*.') && !isByDns(way))
       findings.fault(
         place,
-        `wildcard '${name}' cannot be proven with '${way}', only by DNS-01`,
+        `wildcard '${name}' cannot be proven with '${way}', only by DNS`,
         `set dnsProvider for it: challenges."${name}".dnsProvider`,
       )
     if (isIP(name) !== 0 && isByDns(way))

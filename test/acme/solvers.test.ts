@@ -4,7 +4,7 @@ import { chmodSync, existsSync, readFileSync, statSync, writeFileSync } from 'no
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { Ledger, type Trace } from '../../src/acme/challenges/ledger.ts'
-import type { Solver } from '../../src/acme/challenges/solver.ts'
+import type { Solver, StandingProof } from '../../src/acme/challenges/solver.ts'
 import { type Remove, Solvers } from '../../src/acme/challenges/solvers.ts'
 import { NixacmeError } from '../../src/errors.ts'
 import { folder, keptLog } from './request.ts'
@@ -103,6 +103,35 @@ for (const token of ['../../x', 'a/b', '', '.', 'a b', 'x'.repeat(300), 'a\n'])
     assert.deepEqual(s.said, [])
     assert.ok(!existsSync(s.path))
   })
+
+test('a proof that stands: verified for its names, never presented, and without a token', async (t) => {
+  const s = scene(t)
+  const proof: StandingProof = {
+    type: 'dns-persist-01',
+    issuer: 'ca.example',
+    hint: 'look at the record',
+    async verify(names, accountUrl) {
+      s.said.push(`verify ${names.join(', ')} of ${accountUrl}`)
+    },
+  }
+  const ledger = Ledger.open({ path: s.path, uid, gid: undefined }, s.log)
+  const groups = [
+    { names: ['example.com', '*.example.com'], solver: proof },
+    { names: ['www.example.com'], solver: way('http-01', s.said) },
+  ]
+  const solvers = new Solvers(groups, { ledger, remover: () => async () => {}, log: s.log })
+  await solvers.verify('https://ca.example/acct/1')
+  await solvers.prepare()
+  assert.deepEqual(s.said, ['verify example.com, *.example.com of https://ca.example/acct/1', 'http-01: prepare'])
+  assert.deepEqual(
+    [solvers.issuerFor('example.com', true), solvers.issuerFor('www.example.com', false)],
+    ['ca.example', undefined],
+  )
+  assert.equal(solvers.typeFor('example.com', false), 'dns-persist-01')
+  await solvers.present([of('www.example.com', 'a')])
+  assert.deepEqual(solvers.hintsFor(['example.com']), ['look at the record'])
+  assert.equal(await solvers.cleanUp(), true)
+})
 
 test('a name that was not ordered is not proven', async (t) => {
   await assert.rejects(

@@ -92,6 +92,12 @@ test("acme-dns: lego's file is used as it is, and keeps its other accounts", asy
   await assert.rejects(open().present(third), isOf('config', /third\.example\.com' must be a CNAME/))
   const names = Object.keys(JSON.parse(readFileSync(path, 'utf8')))
   assert.deepEqual(names, [domain, 'other.example.com', 'third.example.com'])
+  // Below a label of the account: the CNAME to be made is that of the longer name.
+  const sought = '_ujmmovf2vn55tgye._acme-challenge.www.example.com'
+  await assert.rejects(
+    open().present({ ...before, sought, name: sought }),
+    isOf('config', new RegExp(`'${sought}' must be a CNAME of .* ${sought}\\. IN CNAME 8e57`)),
+  )
 })
 
 test('acme-dns: a wrong account, and a file that is none', async (t) => {

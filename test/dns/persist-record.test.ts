@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { flawOfValues } from '../../src/acme/dns/persist-record.ts'
+import { readChallenge } from '../../src/acme/types.ts'
 
 const accountUrl = 'https://ca.example/acct/1'
 const now = new Date('2026-11-22T12:00:00Z')
@@ -47,4 +48,11 @@ for (const [what, values, words] of [
 test('a wildcard needs a policy', () => {
   for (const value of [good, `${good}; policy=other`])
     assert.match(judge([value], true) ?? 'it will do', /^lacks 'policy=wildcard'/)
+})
+
+test('the names of the CA are read from its challenge, as older and as later drafts call them', () => {
+  const challenge = { type: 'dns-persist-01', url: 'https://ca.example/1' }
+  for (const key of ['issuer-domain-names', 'issuerDomainNames'])
+    assert.deepEqual(readChallenge({ ...challenge, [key]: ['ca.example', 5, 'a b'] }).issuers, ['ca.example'])
+  assert.deepEqual(readChallenge(challenge).issuers, [])
 })

@@ -8,9 +8,10 @@ export interface TrialProvider {
   cleanUp(record: Trial): Promise<void>
 }
 
-const whole = ({ name, value, challenge }: Trial): TxtRecord => {
+const whole = ({ name, value, challenge, ...rest }: Trial): TxtRecord => {
   const domain = name.replace(/^_acme-challenge\./, '')
-  return { name, value, challenge: challenge ?? { domain, token: 'token', keyAuthorization: 'token.thumbprint' } }
+  const madeUp = { domain, token: 'token', keyAuthorization: 'token.thumbprint' }
+  return { ...rest, name, value, challenge: challenge ?? madeUp }
 }
 
 export const onTrial = (provider: DnsProvider): TrialProvider => ({

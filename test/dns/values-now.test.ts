@@ -1,6 +1,8 @@
 // One look at what stands in the DNS: who counts, who is passed over, and who decides where no server of the zone answers.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { Dns } from '../../src/acme/challenges/dns-work.ts'
+import type { SolversRequest } from '../../src/acme/challenges/open.ts'
 import { verifyStanding } from '../../src/acme/challenges/persist.ts'
 import type { Resolver } from '../../src/acme/dns/resolver.ts'
 import type { ServerAddress } from '../../src/acme/dns/server-address.ts'
@@ -87,4 +89,23 @@ test('a record that one server lacks, and names without one: all lines are told,
   })
   await verifyStanding(challenge, ['c.example'], { ...options, resolver: resolverFor([full, late]) })
   await verifyStanding(challenge, ['example.com'], { ...options, resolver: resolverFor([full]) })
+})
+
+test('where records are not to be looked for, nobody is asked; where they are, the resolver that is named', async (t) => {
+  const empty = await startFakeDns(t, fromRows([['example.com', 'SOA', '']]))
+  const challenge = {
+    kind: 'dns-persist',
+    issuer: 'ca.example',
+    resolver: empty.text,
+    propagationCheck: false,
+  } as const
+  const challenges = [{ challenge, names: ['example.com'] }]
+  const log = { progress: () => undefined }
+  const dns = new Dns({ challenges, signal, log, now: () => new Date() } as unknown as SolversRequest)
+  await dns.verify(challenge, ['example.com'], 'https://ca.example/acct/1')
+  assert.deepEqual(empty.log, [])
+  await assert.rejects(
+    dns.verify({ ...challenge, propagationCheck: true }, ['example.com'], 'https://ca.example/acct/1'),
+  )
+  assert.notDeepEqual(empty.log, [])
 })
