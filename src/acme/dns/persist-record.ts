@@ -11,8 +11,9 @@ interface PersistRecord {
   readonly flaw?: string
 }
 
-/** Characters of a value that stand in a message. */
+/** Characters of a value that stand in a message, and records that are told of. */
 const longest = 200
+const mostTold = 3
 const known = ['accounturi', 'policy', 'persistuntil']
 
 const trimmed = (text: string): string => text.replace(/^[ \t]+|[ \t]+$/g, '')
@@ -70,6 +71,7 @@ export function flawOfValues(values: readonly string[], wanted: PersistTerms, no
   const flaws = ours.map((record) => flawOf(record, wanted, now))
   if (flaws.includes(undefined)) return undefined
   const others = records.filter(({ issuer }) => issuer !== '').map(({ issuer }) => quoted(issuer))
-  if (ours.length === 0) return values.length === 0 ? 'is missing' : `names ${others.join(', ') || 'nobody'} only`
-  return flaws.join('; another one ')
+  if (ours.length === 0)
+    return values.length === 0 ? 'is missing' : `names ${others.slice(0, mostTold).join(', ') || 'nobody'} only`
+  return flaws.slice(0, mostTold).join('; another one ')
 }
