@@ -1,9 +1,8 @@
-// Bundles src/main.ts into dist/: ES modules in chunks, so that a run loads only the half it needs. Everything but fs-ext
+// Bundles src/main.ts into dist/: one CommonJS file, whose modules begin to run when they are needed. Everything but fs-ext
 // (native) is inside; the licences of what is inside go beside it. Identifiers keep their names, lines stay short: a
 // stack trace is readable without a source map.
 import { execFileSync } from 'node:child_process'
 import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
-import { isBuiltin } from 'node:module'
 import { basename, join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { build } from 'esbuild'
@@ -28,32 +27,19 @@ function commitSeconds() {
 }
 
 /**
- * CommonJS packages `require` Node's own modules. esbuild would leave that to a `require` that ES modules do not have;
- * each becomes a tiny module of its own instead, so no chunk pays for `createRequire`.
- */
-const builtinsForCommonJs = {
-  name: 'builtins-for-commonjs',
-  setup({ onResolve, onLoad }) {
-    onResolve({ filter: /./ }, ({ path, kind }) =>
-      kind === 'require-call' && isBuiltin(path) ? { path, namespace: 'builtin' } : undefined,
-    )
-    onLoad({ filter: /./, namespace: 'builtin' }, ({ path }) => ({
-      contents: `module.exports = process.getBuiltinModule(${JSON.stringify(path)})`,
-    }))
-  },
-}
-
-/**
  * What acme-client's HTTP core brings along and never uses, and what would cost a third of the network half's start: its own
- * X.509 library (ours is a door further on), and axios's other adapter, whose look at `Request` and `FormData` loads all of Node's fetch.
+ * X.509 library (ours is a door further on), uploads of forms with a list of all media types, and axios's other adapter,
+ * whose look at `Request` and `FormData` loads all of Node's fetch.
  */
 const withoutTheUnused = {
   name: 'without-the-unused',
   setup({ onResolve, onLoad }) {
-    const isItsOwn = ({ importer }) => /[\\/]acme-client[\\/]src[\\/]/.test(importer)
-    onResolve({ filter: /^(@peculiar\/x509|asn1js)$/ }, (args) =>
-      isItsOwn(args) ? { path: args.path, namespace: 'unused' } : undefined,
-    )
+    const unused = [
+      { filter: /^(@peculiar\/x509|asn1js)$/, by: /[\\/]acme-client[\\/]src[\\/]/ },
+      { filter: /^form-data$/, by: /[\\/]axios\.cjs$/ },
+    ]
+    for (const { filter, by } of unused)
+      onResolve({ filter }, ({ path, importer }) => (by.test(importer) ? { path, namespace: 'unused' } : undefined))
     onLoad({ filter: /./, namespace: 'unused' }, ({ path }) => ({
       contents: `module.exports = new Proxy({ cryptoProvider: { set() {} } }, {
         get(known, name) { if (name in known) return known[name]; throw new Error('${path} is not in this bundle') } })`,
@@ -67,24 +53,13 @@ const withoutTheUnused = {
   },
 }
 
-/**
- * tsyringe (under @peculiar/x509) wants reflect-metadata to have run before it. What a module imports from CommonJS runs, in
- * a chunk, with that module's own body, after all ES modules: so whoever else imports it comes too late.
- */
-const withReflection = {
-  name: 'with-reflection',
-  setup({ onLoad }) {
-    onLoad({ filter: /[\\/]tsyringe[\\/]dist[\\/]esm5[\\/]index\.js$/ }, ({ path }) => ({
-      contents: `import 'reflect-metadata'\n${readFileSync(path, 'utf8')}`,
-    }))
-  },
-}
-
 const shared = {
   absWorkingDir: root,
   outdir: 'dist',
+  outExtension: { '.js': '.cjs' },
   bundle: true,
   platform: 'node',
+  format: 'cjs',
   mainFields: ['module', 'main'],
   target: 'node20',
   external: ['fs-ext'],
@@ -119,9 +94,9 @@ const withoutCopies = ({ path, text }) => {
 }
 
 /**
- * Bundles in memory: `outputFiles` and `metafile` as esbuild gives them. Two parts: main.js with its chunks, each loaded
- * when it is needed; and short-way.cjs, alone, for a run with nothing to do. That one is CommonJS, because importing
- * node:fs as an ES module loads Node's streams and promises with it, a fifth of such a run.
+ * Bundles in memory: `outputFiles` and `metafile` as esbuild gives them. Two parts: main.cjs, and short-way.cjs, small, for a
+ * run with nothing to do. Both are CommonJS: its compiled code can be kept by every version of Node, one file is read faster
+ * than sixty, and importing node:fs as an ES module would load Node's streams and promises with it.
  */
 export async function bundle() {
   const define = {
@@ -131,20 +106,17 @@ export async function bundle() {
   const [main, shortWay] = await Promise.all([
     build({
       ...shared,
-      define,
+      define: { ...define, 'import.meta.url': 'urlOfThisFile' },
       entryPoints: ['src/main.ts'],
-      format: 'esm',
-      splitting: true,
-      plugins: [builtinsForCommonJs, withoutTheUnused, withReflection],
+      banner: { js: 'const urlOfThisFile = require("node:url").pathToFileURL(__filename).href' },
+      plugins: [withoutTheUnused],
     }),
     build({
       ...shared,
       define: { ...define, 'import.meta.url': '__filename' },
       entryPoints: ['src/short-way.ts'],
-      format: 'cjs',
       // It never throws, so nobody reads its names in a stack trace; shorter ones load faster.
       minifyIdentifiers: true,
-      outExtension: { '.js': '.cjs' },
       plugins: [withoutTheLazy],
     }),
   ])
@@ -173,16 +145,14 @@ function licenceOf(folder) {
   return `${name} ${version}\n\n${text}\n`
 }
 
-/** Writes the chunks first and the entry last, then removes what is stale: whoever runs meanwhile finds a whole bundle. */
+/** Removes what is stale when all is written: whoever runs meanwhile finds a whole bundle. */
 function writeDist({ outputFiles, metafile }) {
   const dist = join(root, 'dist')
   const licences = bundledPackages(metafile)
     .map(licenceOf)
     .join(`\n${'-'.repeat(80)}\n\n`)
   const files = new Map(outputFiles.map(({ path, contents }) => [basename(path), contents]))
-  const entry = files.get('main.js')
-  files.delete('main.js')
-  files.set('THIRD-PARTY-LICENSES.txt', licences).set('main.js', entry)
+  files.set('THIRD-PARTY-LICENSES.txt', licences)
   mkdirSync(dist, { recursive: true })
   for (const [name, contents] of files) {
     const temporary = join(dist, `.${name}.${process.pid}.tmp`)

@@ -51,11 +51,14 @@ export async function nixacme(
     NIXACME_CONFIG: config,
     NIXACME_STATE_DIR: join(dir, 'state'),
     NIXACME_RUNTIME_DIR: join(dir, 'run'),
-    CACHE_DIRECTORY: cacheOf(dir),
   }
   const { status, stderr } = await run(current.node, [current.cli, '--quiet', 'apply'], { env })
   if (status !== 0) throw new Error(`apply failed: ${stderr.slice(-500)}`)
-  return { file: current.node, args: [...flags, current.cli, 'renew', domain], env }
+  return {
+    file: current.node,
+    args: [...flags, current.cli, 'renew', domain],
+    env: { ...env, CACHE_DIRECTORY: cacheOf(dir) },
+  }
 }
 
 /** A first certificate; `way` are the options that say how the names are proven. */

@@ -2,7 +2,7 @@
 // them, but checks what it gets back no further than its own version. So the cache lies only in the CacheDirectory= that
 // systemd gave, and only when nobody but its owner may write there; and it holds the source it is of, and the code twice.
 const { readFileSync, renameSync, statSync, writeFileSync } = require('node:fs')
-const { dirname } = require('node:path')
+const { basename, dirname } = require('node:path')
 const { Script } = require('node:vm')
 
 /** `dir` when code in it may be run, else undefined. */
@@ -29,7 +29,7 @@ function keptCode(path, source) {
  */
 exports.load = (file, dir) => {
   const source = readFileSync(file)
-  const path = `${dir}/short-way-${process.version}-${process.arch}`
+  const path = `${dir}/${basename(file, '.cjs')}-${process.version}-${process.arch}`
   const cachedData = keptCode(path, source)
   const wrapped = `(function (exports, require, module, __filename, __dirname) {${source}\n})`
   const script = new Script(wrapped, { filename: file, cachedData })

@@ -3,13 +3,18 @@
 const { existsSync } = require('node:fs')
 
 async function run(argv, cache) {
-  const path = `${__dirname}/../dist/short-way.cjs`
-  const { shortWay, systemHost, keep } = cache ? require('./compiled.js').load(path, cache) : require(path)
+  const load = (file) => {
+    const path = `${__dirname}/../dist/${file}`
+    return cache ? require('./compiled.js').load(path, cache) : require(path)
+  }
+  const { shortWay, systemHost, keep } = load('short-way.cjs')
   const host = systemHost()
   const short = await shortWay(argv, host)
   if (typeof short === 'number') return host.end(await (keep?.(short) ?? short))
-  if (cache) require('node:module').enableCompileCache?.(cache)
-  host.end(await (await import('../dist/main.js')).main(argv, host, short))
+  const whole = load('main.cjs')
+  const status = await whole.main(argv, host, short)
+  // One that failed has not come to all that a run compiles.
+  host.end(status === 0 ? (whole.keep?.(status) ?? status) : status)
 }
 
 process.exitCode = 70

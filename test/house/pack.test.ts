@@ -19,7 +19,7 @@ test('the packed package installs into an empty folder and runs', async (t) => {
   // Already built; --ignore-scripts keeps this from building a second time under other tests' feet.
   const [packed] = JSON.parse(await npm(repository, 'pack', '--ignore-scripts', '--json', '--pack-destination', dir))
   const paths: string[] = packed.files.map((file: { path: string }) => file.path)
-  const all = ['bin/nixacme.js', 'dist/main.js', 'dist/THIRD-PARTY-LICENSES.txt', 'libexec/acmesh-helpers.sh']
+  const all = ['bin/nixacme.js', 'dist/main.cjs', 'dist/THIRD-PARTY-LICENSES.txt', 'libexec/acmesh-helpers.sh']
   for (const wanted of [...all, 'man/nixacme.1', 'LICENSE'])
     assert.ok(paths.includes(wanted), `'${wanted}' is not packed`)
   const strays = paths.filter((path) => /^(src|test|bench|\.ci|\.parts|node_modules)\/|meta\.json$/.test(path))
