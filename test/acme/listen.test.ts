@@ -37,10 +37,11 @@ describe('listeners, at Pebble', { skip: pebbleMissing ?? false }, () => {
   })
   after(() => pebble.stop())
 
-  const over = (kind: 'listen-http' | 'listen-tls', ...names: string[]): ChallengeGroup => ({
+  const at = (host: string, kind: 'listen-http' | 'listen-tls', ...names: string[]): ChallengeGroup => ({
     names,
-    challenge: { kind, address: `:${kind === 'listen-http' ? pebble.httpPort : pebble.tlsPort}` },
+    challenge: { kind, address: `${host}:${kind === 'listen-http' ? pebble.httpPort : pebble.tlsPort}` },
   })
+  const over = (kind: 'listen-http' | 'listen-tls', ...names: string[]) => at('', kind, ...names)
   const benchFor = (t: TestContext, ...challenges: ChallengeGroup[]): Bench =>
     bench(t, pebble.directoryUrl, {
       caCertificates: [pebble.tlsRoot],
@@ -61,6 +62,22 @@ describe('listeners, at Pebble', { skip: pebbleMissing ?? false }, () => {
       const b = benchFor(t, over(kind, 'a.example', 'b.example', '127.0.0.1', '::1'))
       const names = 'DNS:a.example, DNS:b.example, IP Address:127.0.0.1, IP Address:0:0:0:0:0:0:0:1'
       assert.equal(await issued(b), names)
+      await assertClean(b)
+    })
+
+  for (const [kind, host] of [
+    ['listen-http', '[::]'],
+    ['listen-tls', '[::1]'],
+  ] as const)
+    test(`${kind} at ${host}: a name that has an address of IPv6 only`, async (t) => {
+      await pebble.tell('set-default-ipv4', { ip: '' })
+      await pebble.tell('set-default-ipv6', { ip: '::1' })
+      t.after(async () => {
+        await pebble.tell('set-default-ipv4', { ip: '127.0.0.1' })
+        await pebble.tell('set-default-ipv6', { ip: '' })
+      })
+      const b = benchFor(t, at(host, kind, 'six.example'))
+      assert.equal(await issued(b), 'DNS:six.example')
       await assertClean(b)
     })
 

@@ -63,8 +63,23 @@ const namesIn = (pem: string) => new X509Certificate(pem).subjectAltName
 const left = (world: World) =>
   readdirSync(world.paths().certificates).filter((name) => name.startsWith('.lego') || name.endsWith('.tmp'))
 
-describe('both', { concurrency: 4 }, () => {
-  for (const { name, command } of legos) {
+describe('both', { concurrency: 8 }, () => {
+  for (const [i, { name, command }] of legos.entries()) {
+    for (const kind of ['http', 'tls'] as const)
+      test(`${name}: listens by itself for ${kind}, where the config says`, async (t) => {
+        const scene = await makeScene(t, command)
+        if (!scene) return
+        // Each by an address of its own: at 127.0.0.1 the web server of the others listens.
+        const [domain, address] = [`${kind}${i}.example.com`, `127.0.0.${i + 2}`]
+        await ca.tell('add-a', { host: domain, addresses: [address] })
+        const way =
+          kind === 'http' ? { listenHTTP: `${address}:${ca.httpPort}` } : { listenTLS: `${address}:${ca.tlsPort}` }
+        scene.world.configure({ certs: { [cert]: { domain, webroot: '', ...way } } })
+        const { stderr } = went(await scene.renew())
+        assert.match(stderr, kind === 'http' ? /lego: .*solve HTTP-01/ : /lego: .*solve TLS-ALPN-01/)
+        assert.equal(namesIn(stored(scene.world)), `DNS:${domain}`)
+      })
+
     test(`${name}: run, skip, renew, other names; one account, and nothing of lego left`, async (t) => {
       const scene = await makeScene(t, command)
       if (!scene) return

@@ -59,6 +59,8 @@ export interface Pebble {
   issuerRoot(alternate?: number): Promise<string>
   /** What Pebble knows of a certificate, by its serial number in hex: `Valid` or `Revoked`, and the reason's code. */
   statusOf(serial: string): Promise<{ readonly Status: string; readonly Reason?: number }>
+  /** Changes what the DNS server beside it tells, by a command of challtestsrv's management interface. */
+  tell(command: 'add-a' | 'set-default-ipv4' | 'set-default-ipv6', body: object): Promise<void>
   /** All that Pebble has written. */
   log(): string
   /** How many requests Pebble has logged that begin so, e.g. `POST /sign-me-up`. Its log comes a little later than its answers. */
@@ -165,6 +167,8 @@ export async function startPebble(options: PebbleOptions = {}): Promise<Pebble> 
     issuerRoot: (alternate = 0) => get(`https://localhost:${management}/roots/${alternate}`, tlsRoot),
     statusOf: async (serial) =>
       JSON.parse(await get(`https://localhost:${management}/cert-status-by-serial/${serial}`, tlsRoot)),
+    tell: async (command, body) =>
+      void (await get(`http://127.0.0.1:${dnsManagement}/${command}`, tlsRoot, JSON.stringify(body))),
     log: () => written,
     count,
     async logged(request, times) {
@@ -211,9 +215,10 @@ async function answering(ask: () => Promise<string>): Promise<void> {
   }
 }
 
-function get(url: string, ca: string): Promise<string> {
+/** The body of an answer; with one to send, by POST. */
+function get(url: string, ca: string, body?: string): Promise<string> {
   return new Promise((resolve, reject) => {
-    const options = { agent: false as const, timeout: 5000 }
+    const options = { agent: false as const, timeout: 5000, method: body === undefined ? 'GET' : 'POST' }
     const read = (response: http.IncomingMessage) => {
       let text = ''
       response.setEncoding('utf8')
@@ -223,8 +228,9 @@ function get(url: string, ca: string): Promise<string> {
       response.on('end', () => resolve(text))
     }
     const request = url.startsWith('https:')
-      ? https.get(url, { ...options, ca: readFileSync(ca) }, read)
-      : http.get(url, options, read)
+      ? https.request(url, { ...options, ca: readFileSync(ca) }, read)
+      : http.request(url, options, read)
+    request.end(body)
     request.on('error', reject)
     request.on('timeout', () => request.destroy(new Error(`no answer from ${url}`)))
   })
