@@ -69,13 +69,18 @@ export const randomId = (): number => randomInt(65_536)
 /** The result in the flags of a message, as a word. */
 export const rcodeOf = (flags: number): string => rcodes[flags & 0xf] ?? `RCODE ${flags & 0xf}`
 
+/** Throws `config` (78) for a name that fits into no message. */
+export function assertName(name: string): void {
+  if (!isName(name))
+    throw new NixacmeError('config', `'${name.slice(0, 300)}' is too long, or no name at all, for the DNS`)
+}
+
 /**
  * A question with this id; `withEdns`: longer answers by UDP are welcome (RFC 6891). Throws `config` (78) for a name that
  * fits into no message.
  */
 export function encodeQuestion({ name, type, recursive }: Question, id: number, withEdns: boolean): Buffer {
-  if (!isName(name))
-    throw new NixacmeError('config', `'${name.slice(0, 300)}' is too long, or no name at all, for the DNS`)
+  assertName(name)
   return encodeMessage({
     id,
     flags: opcodes.query | (recursive ? flagBits.recursive : 0),

@@ -1,8 +1,10 @@
 // What the DNS tells of a name before a record can be put there: where its CNAMEs lead, which zone holds it, and who serves
-// that. Asked of the machine's own resolvers, or of the one that the config names.
+// that. Asked of the machine's own resolvers, or of the one that the config names; of the name itself the servers of the zone
+// are asked.
 import { getServers } from 'node:dns'
 import { NixacmeError } from '../../errors.ts'
 import { Silence } from './exchange.ts'
+import { firstHand } from './first-hand.ts'
 import type { Message, QueryType } from './message.ts'
 import { candidateZones } from './provider.ts'
 import { query } from './query.ts'
@@ -46,15 +48,23 @@ export async function openResolver({ dnsResolver, signal }: ResolverOptions): Pr
   const servers = chosen.length > 0 ? chosen : await systemServers(signal)
   const taken = limited(mostLookups)
   const ask = (name: string, type: QueryType) => taken(() => askAny(servers, { name: plainName(name), type }, signal))
+  const serversAt = remembering((zone) => serversOf(zone, ask, signal))
   // Of each name once: those of one order have most of them in common.
-  const isZone = remembering(async (name) =>
-    (await ask(name, 'SOA')).answers.some((record) => record.type === 'SOA' && record.name === name),
-  )
+  const isZone = remembering(async (name) => isZoneBy(await ask(name, 'SOA'), name))
+  const zoneAbove = (name: string) => longestZone(name.slice(name.indexOf('.') + 1), isZone)
+  const themselves = firstHand({ zoneAbove, serversOf: serversAt, inTurn: limited(mostLookups) }, signal)
+  const askThem: Ask = async (name, type) => (await themselves.ask(name, type)) ?? ask(name, type)
+  const isZoneItself = remembering(async (name) => isZoneBy(await askThem(name, 'SOA'), name))
   return {
     chosen,
-    zoneOf: (name) => zoneOf(plainName(name), isZone),
-    effectiveName: remembering((name) => effectiveName(name, ask)),
-    serversOf: remembering((zone) => serversOf(zone, ask, signal)),
+    async zoneOf(text) {
+      const name = plainName(text)
+      const zone = (await isZoneItself(name)) ? name : await zoneAbove(name)
+      if (zone === undefined) throw noZone(name)
+      return zone
+    },
+    effectiveName: remembering((name) => effectiveName(name, askThem)),
+    serversOf: serversAt,
   }
 }
 
@@ -116,17 +126,20 @@ async function askAny(
   })
 }
 
-async function zoneOf(name: string, isZone: (name: string) => Promise<boolean>): Promise<string> {
+const isZoneBy = ({ answers }: Message, name: string): boolean =>
+  answers.some((record) => record.type === 'SOA' && record.name === name)
+
+/** The longest zone that a name is in, or that it is; undefined where there is none. */
+async function longestZone(name: string, isZone: (name: string) => Promise<boolean>): Promise<string | undefined> {
   // A network of one's own may have a zone of one label, too: `lan`, `internal`.
   for (const zone of [...candidateZones(name), ...name.split('.').slice(-1)]) if (await isZone(zone)) return zone
-  throw new NixacmeError(
-    'unavailable',
-    `no zone is found for '${name}': neither it nor a name above it has an SOA record`,
-    {
-      hints: ["where only another resolver knows the zone, name that with 'dnsResolver'"],
-    },
-  )
+  return undefined
 }
+
+const noZone = (name: string): NixacmeError =>
+  new NixacmeError('unavailable', `no zone is found for '${name}': neither it nor a name above it has an SOA record`, {
+    hints: ["where only another resolver knows the zone, name that with 'dnsResolver'"],
+  })
 
 async function effectiveName(name: string, ask: Ask): Promise<string> {
   const seen = [name]

@@ -51,7 +51,7 @@ export const rfc2136: ProviderDefinition = {
     'The zone is the longest that the server itself holds; a name that it has delegated to others is refused, as the record would be hidden there.',
   ],
   verified:
-    'against BIND 9.18 and Knot DNS 3.2, each with every algorithm: child zones, names delegated to another server, refusals, a slow secondary',
+    'against BIND 9.18 and Knot DNS 3.2, each with every algorithm: child zones, names delegated to another server, refusals, a slow secondary; and with Pebble, a test CA, that asks by way of each of them',
   open(tools) {
     const change = changer(tools)
     return {
