@@ -39,7 +39,7 @@ export const failedUntil = (retryAt: Date, job: Job): object => ({
     problem: 'unavailable',
     message: "cannot reach the CA at 'ca.example'",
     count: 1,
-    last: new Date(retryAt.getTime() - 60_000).toISOString(),
+    last: new Date(Math.min(Date.now(), retryAt.getTime()) - 60_000).toISOString(),
     retryAt: retryAt.toISOString(),
     config: healing(job),
   },
