@@ -41,20 +41,34 @@ function isInstalled() {
 
 const isGoldenTest = (file) => readFileSync(file, 'utf8').includes('support/golden.ts')
 
-/** The test files, in a stable order, as absolute paths. */
-const testFiles = () =>
+/** The files below test/ with this ending, in a stable order, as absolute paths. */
+const filesEndingIn = (end) =>
   readdirSync(join(root, 'test'), { recursive: true })
-    .filter((name) => name.endsWith('.test.ts'))
+    .filter((name) => name.endsWith(end))
     .map((name) => join(root, 'test', name))
     .sort()
 
-/** Runs test files under node:test; `found` gets what the summary needs. */
+const testFiles = () => filesEndingIn('.test.ts')
+
+/** Bundles test files, and what the booted machines run, for as long as `action` takes, which gets the bundled ones. */
+async function withBundled(files, action) {
+  // Only now: before the packages are installed there is no bundler.
+  const { bundleTests } = await import('./bundle.mjs')
+  const { dir, bundled } = await bundleTests([...files, ...filesEndingIn('.inside.ts')])
+  try {
+    return action(bundled.slice(0, files.length))
+  } finally {
+    rmSync(dir, { recursive: true, force: true })
+  }
+}
+
+/** Runs bundled test files under node:test; `found` gets what the summary needs. */
 function runTests(files, env = {}) {
   const scratch = mkdtempSync(join(tmpdir(), 'nixacme-test-'))
   const report = join(scratch, 'report')
   const reporters = ['spec', join(root, 'test/support/summary-reporter.mjs')].map((r) => `--test-reporter=${r}`)
   const targets = ['stdout', report].map((target) => `--test-reporter-destination=${target}`)
-  const flags = ['--import', 'tsx', '--test', '--test-concurrency=2', `--test-timeout=${timeout}`]
+  const flags = ['--enable-source-maps', '--test', '--test-concurrency=2', `--test-timeout=${timeout}`]
   try {
     const { status } = start(process.execPath, [...flags, ...reporters, ...targets, ...files], {
       env: { ...process.env, NO_COLOR: process.stdout.isTTY ? '' : '1', ...env },
@@ -66,12 +80,15 @@ function runTests(files, env = {}) {
   }
 }
 
-const place = ({ file, name }) => `${relative(root, file ?? root)}: ${name}`
+/** The source of a bundled test file, relative to the repository. */
+const sourceOf = (file = root) => relative(root, file).replace(/^node_modules.\.tests-\w+.(.*)\.mjs$/, '$1.ts')
+
+const place = ({ file, name }) => `${sourceOf(file)}: ${name}`
 
 /** Rewrites the golden texts; returns false when a writing test failed. */
 function writeGolden() {
   console.log('\n== golden texts')
-  return runTests(testFiles().filter(isGoldenTest), { GOLDEN: '1' }).ok
+  return withBundled(testFiles().filter(isGoldenTest), (files) => runTests(files, { GOLDEN: '1' }).ok)
 }
 
 /** How the working tree differs from HEAD, or undefined outside of a git checkout. */
@@ -82,21 +99,21 @@ function treeState() {
 }
 
 /** True when writing the golden texts anew leaves every file as it was. */
-function isGoldenStable() {
+async function isGoldenStable() {
   const before = treeState()
-  const written = writeGolden()
+  const written = await writeGolden()
   const stable = before === treeState()
   if (!stable) console.error("regeneration changed files: run 'npm run golden' and look at 'git diff'")
   return written && stable
 }
 
-function main(words) {
+async function main(words) {
   if (!isInstalled() && !step('packages', 'npm', ['ci', '--no-audit', '--no-fund'])) return ['packages']
   if (!step('build', process.execPath, ['build.mjs'])) return ['build']
   console.log('\n== real parts')
   const missing = setup()
   console.log(missing.length === 0 ? 'all there' : `missing: ${missing.join(', ')}`)
-  if (words.includes('--golden')) return writeGolden() ? [] : ['golden texts']
+  if (words.includes('--golden')) return (await writeGolden()) ? [] : ['golden texts']
 
   const failures = []
   const bin = (name) => join(root, 'node_modules/.bin', name)
@@ -107,11 +124,11 @@ function main(words) {
   const files = testFiles().filter((file) => words.length === 0 || words.some((w) => relative(root, file).includes(w)))
   if (files.length === 0) return [`no test file's path contains ${words.join(' or ')}`]
   console.log('\n== suites')
-  const { ok, found } = runTests(files)
+  const { ok, found } = await withBundled(files, (bundled) => runTests(bundled))
   const failed = found.filter((test) => test.failed).map(place)
   const skipped = found.filter((test) => test.skipped !== undefined)
   if (!ok || failed.length > 0) failures.push('suites')
-  if (isCi && words.length === 0 && !isGoldenStable()) failures.push('golden texts')
+  if (isCi && words.length === 0 && !(await isGoldenStable())) failures.push('golden texts')
 
   console.log('\n== summary')
   for (const test of skipped) console.log(`skipped  ${place(test)}: ${test.skipped || 'no reason given'}`)
@@ -120,6 +137,6 @@ function main(words) {
   return failures
 }
 
-const failures = main(process.argv.slice(2))
+const failures = await main(process.argv.slice(2))
 console.log(failures.length === 0 ? 'ok' : `not ok: ${failures.join(', ')}`)
 process.exitCode = failures.length === 0 ? 0 : 1
