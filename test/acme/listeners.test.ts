@@ -12,6 +12,7 @@ import { ensure, join, leave, openEarly, type Site } from '../../src/acme/challe
 import { probe } from '../../src/acme/challenges/probe.ts'
 import { challengeServer } from '../../src/acme/challenges/servers.ts'
 import { type ListenKind, SharedAnswers } from '../../src/acme/challenges/shared-answers.ts'
+import { NixacmeError } from '../../src/errors.ts'
 import { isPrivileged, parseListenAddress } from '../../src/job/listen-address.ts'
 import { freePort } from '../support/pebble.ts'
 import { temporaryDir } from '../support/process.ts'
@@ -192,6 +193,15 @@ test('a unix socket: everybody may connect, one that was left is replaced, and i
   site.answers.remove('token', site.log)
   await leave(site, signal)
   assert.ok(!existsSync(path))
+})
+
+test('a unix socket in a folder that does not let us: told what it takes', async (t) => {
+  const site = siteFor(temporaryDir(t), under(temporaryDir(t), 'missing', 'acme.sock'))
+  await assert.rejects(join(site, signal), (e) => {
+    assert.ok(e instanceof NixacmeError && e.kind === 'permission', String(e))
+    assert.match(e.hints.join(), /^in units systemd makes the socket; by hand user 'acme' does/)
+    return true
+  })
 })
 
 test('what is no socket is never removed', async (t) => {

@@ -15,6 +15,7 @@ const stormFiles = ['storm.inside.ts']
 const quickStartFiles = ['quick-start.inside.ts']
 const changesFiles = ['apply.inside.ts', 'options.inside.ts']
 const renewalInfoFiles = ['renewal-info.inside.ts']
+const socketFiles = ['sockets.inside.ts']
 const rebootFiles = ['before-reboot.inside.ts', 'after-reboot.inside.ts']
 const apart = [
   ...containerFiles,
@@ -22,6 +23,7 @@ const apart = [
   ...quickStartFiles,
   ...changesFiles,
   ...renewalInfoFiles,
+  ...socketFiles,
   ...rebootFiles,
 ]
 const sharedFiles = readdirSync(new URL('.', import.meta.url))
@@ -36,7 +38,7 @@ const machines: Record<string, Omit<Boot, 'program'>> = {
   "the README's quick start": { files: quickStartFiles, seconds: 650 },
   "this machine's systemd in a storm": { files: stormFiles, seconds: 650 },
   "Debian testing's systemd": {
-    files: ['smoke.inside.ts', 'units.inside.ts', ...renewalInfoFiles],
+    files: ['smoke.inside.ts', 'units.inside.ts', ...socketFiles, ...renewalInfoFiles],
     seconds: 650,
     root: debianTesting,
   },

@@ -108,7 +108,7 @@ async function open(site: Site, signal: AbortSignal): Promise<void> {
       const found = await probe(site, signal)
       if (found === 'ours') return
       if (hasCode(e, 'EACCES')) throw notAllowed(site, found, e)
-      if (found === 'nobody') removeStale(site.address)
+      if (found === 'nobody') removeStale(site)
       if (waited >= patience) throw taken(site, e)
       if (waited === 0) site.log.waiting(`waiting until another program stops listening on '${site.text}'`)
       await sleep(look, signal)
@@ -147,20 +147,27 @@ export function started(server: Server | undefined, where: ListenAddress | { rea
   })
 }
 
-/** The socket of a run that was killed. */
-function removeStale(address: ListenAddress): void {
-  if ('path' in address && fs.lstatSync(address.path, { throwIfNoEntry: false })?.isSocket())
-    fs.rmSync(address.path, { force: true })
+/** The socket of a run that was killed. Throws `permission` (77) where it is another user's. */
+function removeStale(site: Site): void {
+  const { address } = site
+  try {
+    if ('path' in address && fs.lstatSync(address.path, { throwIfNoEntry: false })?.isSocket())
+      fs.rmSync(address.path, { force: true })
+  } catch (e) {
+    throw notAllowed(site, 'nobody', e)
+  }
 }
 
-const unitHint = (kind: string): string =>
-  `in units systemd listens: 'systemctl status acme-${kind}.socket' tells why it does not; by hand only root may`
+const whoMay = ({ kind, address }: Site): string =>
+  'path' in address
+    ? `in units systemd makes the socket; by hand user 'acme' does, or root with 'useRoot', and its folder must be there and let him`
+    : `in units systemd listens: 'systemctl status acme-${kind}.socket' tells why it does not; by hand only root may`
 
-function notAllowed({ kind, text }: Site, found: Found, cause: unknown): NixacmeError {
+function notAllowed(site: Site, found: Found, cause: unknown): NixacmeError {
   const who = found === 'others' ? 'another program answers there' : 'nobody else does it for us'
-  return new NixacmeError('permission', `cannot listen on '${text}': ${systemWord(cause)}, and ${who}`, {
+  return new NixacmeError('permission', `cannot listen on '${site.text}': ${systemWord(cause)}, and ${who}`, {
     cause,
-    hints: [unitHint(kind)],
+    hints: [whoMay(site)],
   })
 }
 
