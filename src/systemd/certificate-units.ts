@@ -18,7 +18,8 @@ import {
   slice,
 } from './names.ts'
 import { operand, type Program, type Service, serviceSection, underVarLib } from './service.ts'
-import { installedIn, type Line, plain, type Section, type Unit } from './text.ts'
+import { installedIn, type Line, plain, type Unit } from './text.ts'
+import { startsWithoutLimit, unitSection } from './unit-section.ts'
 
 export interface CertificateUnits {
   readonly config: Config
@@ -28,16 +29,6 @@ export interface CertificateUnits {
   /** As `systemctl --version` tells it; undefined where unknown. */
   readonly systemdVersion: number | undefined
 }
-
-const documentation: Line = ['Documentation', 'man:nixacme-systemd(7) man:nixacme(1)']
-
-export const unitSection = (description: string, lines: readonly Line[]): Section => ({
-  name: 'Unit',
-  lines: [['Description', plain(description)], documentation, ...lines],
-})
-
-/** Admins, apply and the slice's queue may start it as often as they like: a start with nothing to do costs nothing. */
-export const startsWithoutLimit: Line = ['StartLimitIntervalSec', '0']
 
 /** Seconds of a registration, and of hooks and reloads. */
 const registrationSeconds = 300

@@ -8,11 +8,11 @@
 import type { Challenge, ChallengeGroup } from '../config/config.ts'
 import { parseListenAddress } from '../job/listen-address.ts'
 import { defaultRoots } from '../job/paths.ts'
-import { startsWithoutLimit, unitSection } from './certificate-units.ts'
 import type { MachineUnits } from './machine-units.ts'
 import { challengeService, challengeSocket, slice } from './names.ts'
 import { serviceSection } from './service.ts'
 import { type Line, plain, type Unit } from './text.ts'
+import { startsWithoutLimit, unitSection } from './unit-section.ts'
 
 const kinds = ['http', 'tls'] as const
 type Kind = (typeof kinds)[number]

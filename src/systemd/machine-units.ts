@@ -2,12 +2,12 @@
 import { createHash } from 'node:crypto'
 import { type Config, webrootsOf } from '../config/config.ts'
 import { defaultRoots, dueDir, renewalInfoDir } from '../job/paths.ts'
-import { startsWithoutLimit, unitSection } from './certificate-units.ts'
 import { challengeUnits } from './challenge-units.ts'
 import { lockFilesService, permissionsService, selfsignedCaService, slice } from './names.ts'
 import { pollUnits } from './poll-units.ts'
 import { type Program, type Service, serviceSection, stateName } from './service.ts'
 import { configField, type Line, madeByUs, type Unit } from './text.ts'
+import { startsWithoutLimit, unitSection } from './unit-section.ts'
 
 export interface MachineUnits {
   readonly config: Config

@@ -2,11 +2,11 @@
 // root that starts it, which has neither network nor capabilities. Marks are looked at when the poller has ended: no path unit watches the folder, so nobody who writes there can make systemd run in circles.
 import { exitStatuses } from '../errors.ts'
 import { defaultRoots, dueDir, renewalInfoDir } from '../job/paths.ts'
-import { startsWithoutLimit, unitSection } from './certificate-units.ts'
 import type { MachineUnits } from './machine-units.ts'
 import { dueService, pollService, pollTimer, slice } from './names.ts'
 import { serviceSection } from './service.ts'
 import { installedIn, type Unit } from './text.ts'
+import { startsWithoutLimit, unitSection } from './unit-section.ts'
 
 /** Seconds: more than the poller takes itself (src/commands/poll.ts). */
 const pollSeconds = 900

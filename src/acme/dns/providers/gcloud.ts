@@ -48,78 +48,105 @@ export const gcloud: ProviderDefinition = {
   open: providerOf,
 }
 
-function providerOf(tools: ProviderTools): DnsProvider {
-  const { api, ttl } = tools
-  const login = googleLogin(tools)
-  const send = bearing(api, new Session(login.token))
-  const [zoneId, allowsPrivate] = [given(tools, 'GCE_ZONE_ID'), given(tools, 'GCE_ALLOW_PRIVATE_ZONE')]
-  let project: Promise<string> | undefined
-  const projectUrl = async () => {
-    project ??= login.project()
-    return `${base}/${encodeURIComponent(await project)}`
-  }
-  const zoneUrl = async ({ id }: Pick<Zone, 'id'>) => `${await projectUrl()}/managedZones/${encodeURIComponent(id)}`
-  const zoneIn = (fields: Readonly<Record<string, unknown>> | undefined): Zone => {
-    const [id, name] = [textOf(fields?.['name']), textOf(fields?.['dnsName'])]
-    if (id === undefined || name === undefined) throw api.nonsense('a zone without a name')
-    return { id, name: name.replace(/\.$/, '').toLowerCase() }
+/** The zones of one project, and changes to their sets of TXT records. */
+class CloudZones {
+  readonly #tools: ProviderTools
+  readonly #login: ReturnType<typeof googleLogin>
+  readonly #send: ReturnType<typeof bearing>
+  readonly #zoneId: string | undefined
+  readonly #withPrivate: boolean
+  #project: Promise<string> | undefined
+
+  constructor(tools: ProviderTools) {
+    this.#tools = tools
+    this.#login = googleLogin(tools)
+    this.#send = bearing(tools.api, new Session(this.#login.token))
+    this.#zoneId = given(tools, 'GCE_ZONE_ID')
+    this.#withPrivate = /^(1|t|true)$/i.test(given(tools, 'GCE_ALLOW_PRIVATE_ZONE') ?? '')
   }
 
-  const zoneOf = zoneFinder(api, async () => {
+  /** The zones that may hold a record. */
+  async list(): Promise<readonly Zone[]> {
     // Who may change one zone need not be allowed to list all.
-    if (zoneId !== undefined) {
-      const answer = await send({ method: 'GET', url: await zoneUrl({ id: zoneId }) })
-      return [zoneIn(fieldsOf(answer.json()))]
+    if (this.#zoneId !== undefined) {
+      const answer = await this.#send({ method: 'GET', url: await this.#zoneUrl({ id: this.#zoneId }) })
+      return [this.#zoneIn(fieldsOf(answer.json()))]
     }
-    const url = `${await projectUrl()}/managedZones`
-    const all = await allFollowed(api, async (token: string | undefined) => {
+    const url = `${await this.#projectUrl()}/managedZones`
+    const all = await allFollowed(this.#tools.api, async (token: string | undefined) => {
       const query = token === undefined ? '' : `?pageToken=${encodeURIComponent(token)}`
-      const fields = fieldsOf((await send({ method: 'GET', url: `${url}${query}` })).json())
+      const fields = fieldsOf((await this.#send({ method: 'GET', url: `${url}${query}` })).json())
       // Without a zone there is no list.
       const items = fields && listOf(fields['managedZones'] ?? [])
-      if (!items) throw api.nonsense('something else than zones')
+      if (!items) throw this.#tools.api.nonsense('something else than zones')
       return { items, next: textOf(fields['nextPageToken']) }
     })
     const isPrivate = (zone: Readonly<Record<string, unknown>>) => zone['visibility'] === 'private'
-    const hidden = /^(1|t|true)$/i.test(allowsPrivate ?? '') ? all.filter(isPrivate) : []
-    return [...all.filter((zone) => !isPrivate(zone)), ...hidden].map(zoneIn)
-  })
-  const read = async (zone: Zone, name: string): Promise<RecordSet | undefined> => {
-    const url = `${await zoneUrl(zone)}/rrsets?name=${encodeURIComponent(`${name}.`)}&type=TXT`
-    const list = listOf(fieldsOf((await send({ method: 'GET', url })).json())?.['rrsets'] ?? [])
+    const hidden = this.#withPrivate ? all.filter(isPrivate) : []
+    return [...all.filter((zone) => !isPrivate(zone)), ...hidden].map((fields) => this.#zoneIn(fields))
+  }
+
+  async read(zone: Zone, name: string): Promise<RecordSet | undefined> {
+    const url = `${await this.#zoneUrl(zone)}/rrsets?name=${encodeURIComponent(`${name}.`)}&type=TXT`
+    const list = listOf(fieldsOf((await this.#send({ method: 'GET', url })).json())?.['rrsets'] ?? [])
     const set = list?.find((one) => one['type'] === 'TXT' && one['name'] === `${name}.`)
     if (!set) return undefined
-    const { ttl: seconds, rrdatas } = set
-    if (typeof seconds !== 'number' || !Array.isArray(rrdatas)) throw api.nonsense('a set of records without records')
-    return { name: `${name}.`, type: 'TXT', ttl: seconds, rrdatas: rrdatas.map(String) }
+    const { ttl, rrdatas } = set
+    if (typeof ttl !== 'number' || !Array.isArray(rrdatas))
+      throw this.#tools.api.nonsense('a set of records without records')
+    return { name: `${name}.`, type: 'TXT', ttl, rrdatas: rrdatas.map(String) }
   }
+
+  /** False where the change does not fit to what is there now. */
+  async change(zone: Zone, change: { deletions: RecordSet[]; additions: RecordSet[] }): Promise<boolean> {
+    const url = `${await this.#zoneUrl(zone)}/changes`
+    const answer = await this.#send({ method: 'POST', url, json: change, expected: unfit })
+    if (unfit.includes(answer.status)) return false
+    await this.#made(url, answer.json())
+    return true
+  }
+
   /** Waits until a change is made; what it tells is not yet at the name servers. */
-  const made = async (zone: Zone, change: unknown): Promise<void> => {
+  async #made(changes: string, change: unknown): Promise<void> {
     let fields = fieldsOf(change)
-    const url = `${await zoneUrl(zone)}/changes/${encodeURIComponent(textOf(fields?.['id']) ?? '')}`
+    const url = `${changes}/${encodeURIComponent(textOf(fields?.['id']) ?? '')}`
     for (let waited = 0; fields?.['status'] !== 'done'; waited += lookSeconds) {
-      if (fields?.['status'] !== 'pending') throw api.nonsense('a change without a status')
+      if (fields?.['status'] !== 'pending') throw this.#tools.api.nonsense('a change without a status')
       if (waited >= pendingSeconds)
         throw new NixacmeError('unavailable', `Google Cloud did not make a change within ${pendingSeconds} s`)
-      await pause(lookSeconds, tools.signal)
-      fields = fieldsOf((await send({ method: 'GET', url })).json())
+      await pause(lookSeconds, this.#tools.signal)
+      fields = fieldsOf((await this.#send({ method: 'GET', url })).json())
     }
   }
+
+  async #projectUrl(): Promise<string> {
+    this.#project ??= this.#login.project()
+    return `${base}/${encodeURIComponent(await this.#project)}`
+  }
+
+  async #zoneUrl({ id }: Pick<Zone, 'id'>): Promise<string> {
+    return `${await this.#projectUrl()}/managedZones/${encodeURIComponent(id)}`
+  }
+
+  #zoneIn(fields: Readonly<Record<string, unknown>> | undefined): Zone {
+    const [id, name] = [textOf(fields?.['name']), textOf(fields?.['dnsName'])]
+    if (id === undefined || name === undefined) throw this.#tools.api.nonsense('a zone without a name')
+    return { id, name: name.replace(/\.$/, '').toLowerCase() }
+  }
+}
+
+function providerOf(tools: ProviderTools): DnsProvider {
+  const zones = new CloudZones(tools)
+  const zoneOf = zoneFinder(tools.api, () => zones.list())
   const change = (name: string, make: (values: readonly string[]) => readonly string[]) =>
     untilWritten(tools, name, async () => {
       const zone = await zoneOf(name)
-      const before = await read(zone, name)
+      const before = await zones.read(zone, name)
       const values = before?.rrdatas ?? []
       const rrdatas = make(values)
       if (rrdatas.length === values.length) return true
-      const json = {
-        deletions: before ? [before] : [],
-        additions: rrdatas.length > 0 ? [{ name: `${name}.`, type: 'TXT', ttl: before?.ttl ?? ttl, rrdatas }] : [],
-      }
-      const answer = await send({ method: 'POST', url: `${await zoneUrl(zone)}/changes`, json, expected: unfit })
-      if (unfit.includes(answer.status)) return false
-      await made(zone, answer.json())
-      return true
+      const after: RecordSet = { name: `${name}.`, type: 'TXT', ttl: before?.ttl ?? tools.ttl, rrdatas }
+      return zones.change(zone, { deletions: before ? [before] : [], additions: rrdatas.length > 0 ? [after] : [] })
     })
   return {
     present: ({ name, value }) =>
