@@ -52,18 +52,23 @@ export interface FileMode {
   readonly gid?: number | undefined
 }
 
+export interface FileOptions extends FileMode {
+  /** It serves this run alone: nobody misses it after a power cut, and nothing is synced. */
+  readonly isPassing?: boolean
+}
+
 /**
  * Creates `path`, which must not exist (never follows a link), with its mode and group set before the content, and syncs
  * it. Throws the system's error; a half-written file is removed.
  */
-export function writeNew(path: string, content: string | Uint8Array, { mode, gid }: FileMode): void {
+export function writeNew(path: string, content: string | Uint8Array, { mode, gid, isPassing }: FileOptions): void {
   const { O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW } = fs.constants
   const fd = fs.openSync(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600)
   try {
     if (gid !== undefined && fs.fstatSync(fd).gid !== gid) fs.fchownSync(fd, -1, gid)
     fs.fchmodSync(fd, mode)
     fs.writeFileSync(fd, content)
-    fs.fsyncSync(fd)
+    if (!isPassing) fs.fsyncSync(fd)
   } catch (e) {
     fs.rmSync(path, { force: true })
     throw e
@@ -97,17 +102,17 @@ export function removeTemporaries(dir: string): void {
  * Replaces `path` in one step: temporary file in the same folder, mode and group before content, synced, renamed. A
  * reader sees the old file or the new one, and a failure leaves the old one. Throws the system's error.
  */
-export function writeAtomically(path: string, content: string | Uint8Array, mode: FileMode): void {
+export function writeAtomically(path: string, content: string | Uint8Array, options: FileOptions): void {
   const dir = dirname(path)
   const temporary = temporaryName(dir, path.slice(dir.length + 1))
-  writeNew(temporary, content, mode)
+  writeNew(temporary, content, options)
   try {
     fs.renameSync(temporary, path)
   } catch (e) {
     fs.rmSync(temporary, { force: true })
     throw e
   }
-  syncDir(dir)
+  if (!options.isPassing) syncDir(dir)
 }
 
 /**

@@ -73,9 +73,9 @@ export class Diary {
     this.#write({ unproven: [...this.#memory.unproven, ...names.map((name) => ({ at, name }))] })
   }
 
-  /** What the CA offers. */
+  /** What the CA offers: on disk with what is written next. */
   offers({ profiles }: { readonly profiles: readonly string[] }): void {
-    if (profiles.join(' ') !== this.#memory.offered?.join(' ')) this.#write({ offered: profiles })
+    this.#memory = { ...this.#memory, offered: profiles }
   }
 
   /** The certificate is there. */

@@ -49,7 +49,7 @@ export function webrootSolver({ webroot, groupGid, groupName, now, log }: Webroo
         ensureDirs(folder, { mode: folderMode, gid: groupGid })
         removeUnfinished()
         const probe = temporaryName(folder, 'probe')
-        writeNew(probe, '', { mode: fileMode })
+        writeNew(probe, '', { mode: fileMode, isPassing: true })
         fs.rmSync(probe)
       } catch (e) {
         throw writeError(folder, e, hints)
@@ -61,7 +61,7 @@ export function webrootSolver({ webroot, groupGid, groupName, now, log }: Webroo
       for (const { token, keyAuthorization } of presentations) {
         const path = join(folder, token)
         try {
-          writeAtomically(path, keyAuthorization, { mode: fileMode })
+          writeAtomically(path, keyAuthorization, { mode: fileMode, isPassing: true })
         } catch (e) {
           throw writeError(path, e, hints)
         }

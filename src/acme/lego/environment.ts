@@ -53,7 +53,7 @@ export function outfitOf({ env, secrets, caCertificates, folder }: OutfitSources
   const inUnit = isUnit ? pick(env, (name) => !always.test(name) && !ofManager.test(name)) : {}
   const files = Object.entries(secrets.files).map(([variable, content]) => {
     const path = under(folder, variable)
-    writeNew(path, content, { mode: 0o600 })
+    writeNew(path, content, { mode: 0o600, isPassing: true })
     return [variable, path] as const
   })
   const credentials = {
@@ -92,7 +92,7 @@ function roots(env: Env, caCertificates: readonly string[], folder: string): Rec
     }
   }
   const bundle = under(folder, 'roots.pem')
-  writeNew(bundle, paths.map(read).join('\n'), { mode: 0o600 })
+  writeNew(bundle, paths.map(read).join('\n'), { mode: 0o600, isPassing: true })
   return { LEGO_CA_CERTIFICATES: bundle, LEGO_CA_SYSTEM_CERT_POOL: env['LEGO_CA_SYSTEM_CERT_POOL'] ?? 'true' }
 }
 

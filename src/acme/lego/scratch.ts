@@ -8,7 +8,7 @@ import { ensureDirs, readTextIfThere, temporaryName, under, writeNew } from '../
 import type { AccountFiles } from '../account-files.ts'
 import type { PresentCertificate } from '../request.ts'
 
-const mode = { mode: 0o600 }
+const mode = { mode: 0o600, isPassing: true }
 
 /** What lego brought. */
 export interface Brought {
