@@ -47,7 +47,7 @@ const size = values.quick
       all: 3,
       sizes: [10, 1000, 10_000],
       issuance: 3,
-      dns: 5,
+      dns: 3,
       storm: 200,
       months: 5,
       starts: 10_000,
