@@ -2,13 +2,13 @@
 // them, but checks what it gets back no further than its own version. So the cache lies only in the CacheDirectory= that
 // systemd gave, and only when nobody but its owner may write there; and it holds the source it is of, and the code twice.
 const { readFileSync, renameSync, statSync, writeFileSync } = require('node:fs')
-const { basename, dirname } = require('node:path')
+const { basename, join } = require('node:path')
 const { Script } = require('node:vm')
 
-/** `dir` when code in it may be run, else undefined. */
-exports.trusted = (dir) => {
-  const stat = dir && statSync(dir, { throwIfNoEntry: false })
-  return stat && stat.uid === process.geteuid() && !(stat.mode & 0o022) ? dir : undefined
+/** True when code in `dir` may be run. */
+function isTrusted(dir) {
+  const stat = statSync(dir, { throwIfNoEntry: false })
+  return stat?.uid === process.geteuid() && !(stat.mode & 0o022)
 }
 
 /** The code kept for `source`, or undefined when there is none, it is another's, or a bit of it fell over. */
@@ -24,27 +24,29 @@ function keptCode(path, source) {
 }
 
 /**
- * Loads a CommonJS file by way of the cache in `dir`. `keep` puts there what the run has compiled, where it is news, and
- * gives back the status that it gets: a full disk must not fail a run.
+ * Loads CommonJS files of the folder `dist` by way of the cache in `dir`; undefined where that may not be used. What is
+ * exported has a function `keep` besides: it puts there what the run has compiled, where it is news.
  */
-exports.load = (file, dir) => {
+exports.loader = (dist, dir) => (isTrusted(dir) ? (name) => load(dist, dir, name) : undefined)
+
+function load(dist, dir, name) {
+  const file = join(dist, name)
   const source = readFileSync(file)
-  const path = `${dir}/${basename(file, '.cjs')}-${process.version}-${process.arch}`
+  const path = `${dir}/${basename(name, '.cjs')}-${process.version}-${process.arch}`
   const cachedData = keptCode(path, source)
   const wrapped = `(function (exports, require, module, __filename, __dirname) {${source}\n})`
   const script = new Script(wrapped, { filename: file, cachedData })
   const module = { exports: {} }
-  script.runInThisContext()(module.exports, require, module, file, dirname(file))
-  const keep = (status) => {
-    if (cachedData && !script.cachedDataRejected) return status
+  script.runInThisContext()(module.exports, require, module, file, dist)
+  const keep = () => {
+    if (cachedData && !script.cachedDataRejected) return
     try {
       const code = script.createCachedData()
       writeFileSync(`${path}.new`, Buffer.concat([source, code, code]), { mode: 0o600 })
       renameSync(`${path}.new`, path)
     } catch {
-      // The next run tries again.
+      // A full disk must not fail a run: the next one tries again.
     }
-    return status
   }
   return { ...module.exports, keep }
 }
