@@ -7,7 +7,7 @@ import { issue } from '../../src/acme/issue.ts'
 import { AcmeProblem } from '../../src/acme/problem.ts'
 import { NixacmeError } from '../../src/errors.ts'
 import { type Pebble, pebbleMissing, serve, startPebble } from '../support/pebble.ts'
-import { startFakeCa } from './fake-ca.ts'
+import { problem, startFakeCa } from './fake-ca.ts'
 import { type Bench, bench, failureOf } from './request.ts'
 
 const skip = pebbleMissing ?? false
@@ -120,7 +120,7 @@ for (const [what, values, words] of [
   })
 
 test('a CA that wants none gets the binding all the same, and credentials that cannot be read do not matter', async (t) => {
-  const ca = await startFakeCa(t, ({ path }) => (path === '/order' ? { status: 500, body: 'no' } : undefined))
+  const ca = await startFakeCa(t, ({ path }) => (path === '/order' ? problem('rejectedIdentifier', 'no') : undefined))
   const payload = () => ca.calls.findLast(({ path }) => path === '/account')?.payload as Record<string, unknown>
   const withThem = bench(t, ca.directoryUrl, { variables: good })
   await failureOf(issue(withThem.req))
