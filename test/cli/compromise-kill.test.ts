@@ -61,7 +61,7 @@ test('killed at its calls to the disk', async (t) => {
     spawnCli(command, {
       env: {
         ...world.env,
-        NODE_OPTIONS: `--import=${preload}`,
+        NODE_OPTIONS: `--require=${preload}`,
         KILL_AT: String(killAt),
         KILL_UNDER: join(world.roots.state, '.lego', cert),
         KILL_COUNT: counter,

@@ -4,7 +4,6 @@ import assert from 'node:assert/strict'
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { pathToFileURL } from 'node:url'
 import { bundle } from '../renewal/support/bundle.ts'
 import { temporaryDir } from '../support/process.ts'
 import { cert, makeWorld, type World } from '../support/world.ts'
@@ -18,7 +17,7 @@ test('killed before every change', async (t) => {
   const preload = await bundle('kill-at-change', temporaryDir(t))
   const makePlace = (): Promise<World> => makeWorld(t, { way: 'in-process' })
   const runOn = (world: World, env: Record<string, string>) =>
-    world.spawn(['renew', cert], { env: { NODE_OPTIONS: `--import=${pathToFileURL(preload).href}`, ...env } }).finished
+    world.spawn(['renew', cert], { env: { NODE_OPTIONS: `--require=${preload}`, ...env } }).finished
 
   const whole = await makePlace()
   const countFile = join(whole.dir, 'count')

@@ -265,7 +265,7 @@ describe('killed with SIGKILL', { concurrency: 2 }, () => {
     const preload = await bundle('kill-at-call', temporaryDir(t))
     const killed = (world: World, at: number) => {
       const env = { KILL_AT: String(at), KILL_UNDER: world.dir, KILL_COUNT: join(world.dir, 'count') }
-      const args = ['--import', preload, join(repository, 'bin', 'nixacme.js'), ...world.args]
+      const args = ['--require', preload, join(repository, 'bin', 'nixacme.js'), ...world.args]
       return run(process.execPath, args, { env: { ...world.options.env, ...env } })
     }
     const whole = aWorld(t, hook)

@@ -1,4 +1,4 @@
-// Loaded before nixacme (node --import): ends it with SIGKILL before its n-th synchronous file-system call, reads included,
+// Preloaded (node --require): ends nixacme with SIGKILL before its n-th synchronous file-system call, reads included,
 // that names a path under a folder. The state after call n is the one before call n + 1.
 //   KILL_AT  n; 0: never    KILL_UNDER  the folder    KILL_COUNT  file that gets the number of such calls at the end
 import fs from 'node:fs'

@@ -1,4 +1,4 @@
-// Loaded before nixacme (node --import): ends it with SIGKILL before its n-th change of the disk.
+// Loaded before nixacme (node --require): ends it with SIGKILL before its n-th change of the disk.
 //   KILL_AT  n; 0: never    KILL_COUNT  file that gets the number of changes at the end
 import { writeFileSync } from 'node:fs'
 import { injectKill } from './faults.ts'

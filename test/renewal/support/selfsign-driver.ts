@@ -22,5 +22,6 @@ Object.defineProperty(process, 'pid', { value: 7 })
 
 const host = fakeHost()
 const faults = injectKill(Number(killAt))
-await ensurePreliminary(jobOf(names), { roots, host, log: plainLog(host), gid, caGid: undefined })
-writeSync(1, JSON.stringify({ changes: faults.count }))
+ensurePreliminary(jobOf(names), { roots, host, log: plainLog(host), gid, caGid: undefined }).then(() =>
+  writeSync(1, JSON.stringify({ changes: faults.count })),
+)
