@@ -50,11 +50,14 @@ const filesEndingIn = (end) =>
 
 const testFiles = () => filesEndingIn('.test.ts')
 
-/** Bundles test files, and what the booted machines run, for as long as `action` takes, which gets the bundled ones. */
+/** What tests start as processes of their own (test/support/program.ts). */
+const startedFiles = () => ['.inside.ts', '-driver.ts', 'ca/main.ts'].flatMap(filesEndingIn)
+
+/** Bundles test files, and what they start, for as long as `action` takes, which gets the bundled test files. */
 async function withBundled(files, action) {
   // Only now: before the packages are installed there is no bundler.
   const { bundleTests } = await import('./bundle.mjs')
-  const { dir, bundled } = await bundleTests([...files, ...filesEndingIn('.inside.ts')])
+  const { dir, bundled } = await bundleTests([...files, ...startedFiles()])
   try {
     return action(bundled.slice(0, files.length))
   } finally {

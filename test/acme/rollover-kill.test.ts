@@ -8,10 +8,11 @@ import { fetchAccount, rollOverKey } from '../../src/acme/account-work.ts'
 import type { Answer } from '../ca/answer.ts'
 import { type Ca, startCa } from '../ca/ca.ts'
 import { type Running, start } from '../support/process.ts'
+import { loader, runnable } from '../support/program.ts'
 import { type AccountBench, accountWorkIn } from './account-bench.ts'
 import { failureOf, folder } from './request.ts'
 
-const driver = fileURLToPath(new URL('rollover-driver.ts', import.meta.url))
+const driver = runnable(fileURLToPath(new URL('rollover-driver.ts', import.meta.url)))
 
 interface Scene {
   readonly dir: string
@@ -28,7 +29,7 @@ async function register(t: TestContext, ca: Ca): Promise<Scene> {
 }
 
 const drive = ({ dir }: Scene, ca: Ca, killAt: number): Running =>
-  start(process.execPath, ['--import', 'tsx', driver, dir, ca.directoryUrl, String(killAt)])
+  start(process.execPath, [...loader, driver, dir, ca.directoryUrl, String(killAt)])
 
 /** What must hold after a kill: the account can be used as it is, and a change can be made. */
 async function assertUsable({ bench, url, oldKey }: Scene): Promise<void> {

@@ -1,23 +1,17 @@
 // Boots a machine and runs test files inside it: what the tests outside need. The files themselves use machine.ts.
 import assert from 'node:assert/strict'
 import { realpathSync } from 'node:fs'
-import { basename, dirname, extname, join, resolve } from 'node:path'
+import { basename, extname, join, resolve } from 'node:path'
 import type { TestContext } from 'node:test'
 import { cannotRun } from '../support/needs.ts'
 import { repository, run } from '../support/process.ts'
+import { loader, runnable } from '../support/program.ts'
 
 const folder = join(repository, 'test', 'boot')
 const script = join(folder, 'boot-systemd.sh')
 
 /** What a machine's root finds; node and nixacme are in /usr/local/bin, as npm puts them there. */
 const path = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
-
-/** The test that runs may have been bundled; then the files for the machines stand beside it, bundled too. */
-const running = process.argv[1] ?? ''
-const isBundled = extname(running) === '.mjs'
-const loader = isBundled ? ['--enable-source-maps'] : ['--import', 'tsx']
-const runnable = (file: string): string =>
-  isBundled ? join(dirname(running), `${basename(file, '.ts')}.mjs`) : join(folder, file)
 
 export const debianTesting = join(repository, '.parts', 'debian-testing')
 
@@ -82,9 +76,13 @@ export interface Shown {
 
 /** Boots once and runs the files inside, one after the other. */
 export async function runInside(boot: Boot): Promise<Shown> {
-  const tests = [...loader, '--test', '--test-concurrency=1', `--test-timeout=${fileTimeout}`]
+  const tests = [...loader, '--enable-source-maps', '--test', '--test-concurrency=1', `--test-timeout=${fileTimeout}`]
   const reporter = [`--test-reporter=${join(folder, 'reporter.mjs')}`, '--test-reporter-destination=stdout']
-  const [command, args] = bootCommand(boot, [...tests, ...reporter, ...boot.files.map(runnable)])
+  const [command, args] = bootCommand(boot, [
+    ...tests,
+    ...reporter,
+    ...boot.files.map((file) => runnable(join(folder, file))),
+  ])
   const { status, stdout, stderr } = await run(command, args, {
     cwd: repository,
     timeoutMs: (boot.seconds + 30) * 1000,

@@ -6,9 +6,10 @@ import { get } from 'node:https'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { repository, run, start, temporaryDir } from '../support/process.ts'
+import { loader, runnable } from '../support/program.ts'
 
 const node = process.execPath
-const main = ['--import', 'tsx', join('test', 'ca', 'main.ts')]
+const main = [...loader, runnable(join(repository, 'test', 'ca', 'main.ts'))]
 
 async function started(t: TestContext, ...args: string[]) {
   const running = start(node, [...main, ...args], { cwd: repository })

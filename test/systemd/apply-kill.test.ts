@@ -5,11 +5,11 @@ import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { run } from '../support/process.ts'
+import { loader, runnable } from '../support/program.ts'
 import { type ApplyWorld, type Certs, makeApplyWorld } from './apply-world.ts'
 
-const driver = fileURLToPath(new URL('apply-driver.ts', import.meta.url))
-const drive = ({ root }: ApplyWorld, killAt: number) =>
-  run(process.execPath, ['--import', 'tsx', driver, root, String(killAt)])
+const driver = runnable(fileURLToPath(new URL('apply-driver.ts', import.meta.url)))
+const drive = ({ root }: ApplyWorld, killAt: number) => run(process.execPath, [...loader, driver, root, String(killAt)])
 
 const points = 8
 
