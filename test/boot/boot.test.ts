@@ -13,7 +13,8 @@ import { type Boot, canBoot, debianTesting, installPacked, runInside, show } fro
 const containerFiles = ['cron.inside.ts']
 const stormFiles = ['storm.inside.ts']
 const quickStartFiles = ['quick-start.inside.ts']
-const changesFiles = ['apply.inside.ts', 'options.inside.ts']
+const applyFiles = ['apply.inside.ts']
+const optionsFiles = ['options.inside.ts']
 const renewalInfoFiles = ['renewal-info.inside.ts']
 const socketFiles = ['sockets.inside.ts']
 const rebootFiles = ['before-reboot.inside.ts', 'after-reboot.inside.ts']
@@ -21,7 +22,8 @@ const apart = [
   ...containerFiles,
   ...stormFiles,
   ...quickStartFiles,
-  ...changesFiles,
+  ...applyFiles,
+  ...optionsFiles,
   ...renewalInfoFiles,
   ...socketFiles,
   ...rebootFiles,
@@ -33,7 +35,8 @@ const sharedFiles = readdirSync(new URL('.', import.meta.url))
 /** They run side by side, three at a time: cron waits for its minutes, and the storm for its CPUs. */
 const machines: Record<string, Omit<Boot, 'program'>> = {
   "this machine's systemd": { files: sharedFiles, seconds: 650 },
-  "this machine's systemd, and changes of the config": { files: changesFiles, seconds: 650 },
+  "this machine's systemd, and changes of the config": { files: applyFiles, seconds: 650 },
+  "this machine's systemd, and what the config can say": { files: optionsFiles, seconds: 650 },
   "this machine's systemd, and when the CA wants renewals": { files: renewalInfoFiles, seconds: 300 },
   "the README's quick start": { files: quickStartFiles, seconds: 650 },
   "this machine's systemd in a storm": { files: stormFiles, seconds: 650 },
