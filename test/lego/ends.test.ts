@@ -154,6 +154,27 @@ describe('ends', { concurrency: 3 }, () => {
     assert.deepEqual([orders, failure], [[], undefined])
   })
 
+  test('an order that was placed counts, however much lego says of it before it finds what it lacks', async (t) => {
+    const world = await legoWorld(t)
+    if (!world) return
+    const talking = join(world.dir, 'lego')
+    const script = [
+      '#!/bin/sh',
+      'case $1 in --help | help | migrate) exec lego "$@" ;; esac',
+      'echo "[INFO] [example.com] acme: Obtaining bundled SAN certificate"',
+      'seq -f "[INFO] %g" 300',
+      'echo "open /etc/hook: permission denied"',
+      'exit 1',
+    ]
+    writeFileSync(talking, script.map((line) => `${line}\n`).join(''), { mode: 0o755 })
+    world.configure({ defaults: { engine: 'lego', legoPath: talking } })
+    const said = await world.nixacme(['renew', '--now', cert])
+    assert.equal(said.status, 78, said.stderr)
+    const { orders } = JSON.parse(readFileSync(world.paths().memory, 'utf8'))
+    // The one without lego, and this one.
+    assert.equal(orders.length, 2)
+  })
+
   test('no order is placed where the installed lego cannot do what is wanted', async (t) => {
     const world = await legoWorld(t)
     if (!world) return

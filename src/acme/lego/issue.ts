@@ -134,6 +134,8 @@ class LegoRun {
   readonly #signal: AbortSignal
   #lines: string[] = []
   #count = 0
+  /** Whether the last start came as far as the order: said early, where many names are worked on long afterwards. */
+  #hasOrdered = false
   #isAnswering = false
   #fault: unknown
 
@@ -177,7 +179,7 @@ class LegoRun {
     try {
       await this.#start(args, outfit, scratch)
     } catch (e) {
-      const isHarmless = e instanceof NixacmeError && e.kind === 'config' && !this.#lines.some(isAboutOrder)
+      const isHarmless = e instanceof NixacmeError && e.kind === 'config' && !this.#hasOrdered
       if (isHarmless) this.#req.diary.notOrdered()
       throw e
     }
@@ -185,6 +187,7 @@ class LegoRun {
 
   async #start(args: readonly string[], { env, redacted }: Outfit, scratch: Scratch, input?: string): Promise<void> {
     this.#lines = []
+    this.#hasOrdered = false
     const { failure } = await runProgram(this.#lego.path, args, {
       env,
       cwd: scratch.path,
@@ -204,6 +207,7 @@ class LegoRun {
     if (line.trim() === '') return
     this.#lines.push(line)
     if (this.#lines.length > keptLines) this.#lines.shift()
+    if (isAboutOrder(line)) this.#hasOrdered = true
     this.#count += 1
     if (this.#count <= mostLines) this.#req.log.info(`lego: ${line}`)
     else if (this.#count === mostLines + 1)
