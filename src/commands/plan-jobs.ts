@@ -8,6 +8,7 @@ import type { Decision } from '../renewal/decision.ts'
 import { judge, leftToDo } from '../renewal/look.ts'
 import type { Context } from './context.ts'
 import { ownerFinder } from './owner.ts'
+import { failuresText, type PlannedFailure, plannedFailures, shortReason } from './plan-failures.ts'
 import { recordsTable } from './plan-records.ts'
 import { caRequests, failure, type Report, renderReports, report } from './report.ts'
 
@@ -31,6 +32,8 @@ interface Planned extends Report {
   readonly profileReason: string
   /** Of the names that are proven by DNS. */
   readonly records: readonly ProofRecord[]
+  /** What is remembered of each of its CAs, in their order. */
+  readonly failures: readonly PlannedFailure[]
 }
 
 const asked = ({ servers }: Job, { kind }: Decision, { directoryUrl }: JobServer): string | null =>
@@ -60,6 +63,7 @@ export async function planJobs(jobs: readonly Job[], options: PlanOptions, conte
         installs: leftToDo(job, judgement, { gid, now: host.now() }) === 'something',
         ...profileOf(job, standing.server, standing.state.memory.offered),
         records: proofRecords(job.challenges, standing.state.accountUrl),
+        failures: plannedFailures(judgement, host.now()),
       })
     } catch (e) {
       if (!(e instanceof NixacmeError)) throw e
@@ -74,6 +78,7 @@ export async function planJobs(jobs: readonly Job[], options: PlanOptions, conte
         asks: null,
         ...noProfile,
         records: proofRecords(job.challenges, undefined),
+        failures: [],
       })
     }
   }
@@ -116,6 +121,7 @@ function asText(planned: readonly Planned[], now: Date, paint: Paint): string {
   const due = planned.filter(({ action }) => action !== null && action !== 'skip')
   return (
     table(planned, now, paint) +
+    failuresText(planned, paint) +
     recordsTable(
       due.flatMap(({ records }) => records),
       paint,
@@ -132,7 +138,7 @@ function table(planned: readonly Planned[], now: Date, paint: Paint): string {
     p.action === null ? '-' : due(p, now),
     minute(p.notAfter),
     p.slot === null ? '-' : String(p.slot),
-    printable(p.error?.message ?? p.reason) +
+    printable(p.error?.message ?? shortReason(p.reason, p.failures)) +
       (p.installs ? '; completes the installed files' : '') +
       (p.engine === 'native' || p.action === 'skip' ? '' : '; by lego') +
       (p.asks === null ? '' : `; asks '${p.asks}'`) +

@@ -26,6 +26,8 @@ export interface Judgement {
   readonly standing: Standing
   /** With the CA whose certificate is in use. */
   readonly current: Standing
+  /** With all of its CAs, in their order. */
+  readonly standings: readonly Standing[]
   readonly wish: Wish
 }
 
@@ -89,7 +91,7 @@ export function judge(
   const policy = { names: job.names, domainHash: job.domainHash, validMinDays: job.validMinDays }
   const decision = decide(current.state, policy, { now, builtAt, atOnce, heldBack: turn.heldBack })
   const standing = decision.kind === 'skip' ? current : (standings[turn.server] ?? current)
-  return { decision, standing, current, wish }
+  return { decision, standing, current, standings, wish }
 }
 
 /**

@@ -82,8 +82,11 @@ const within = <T extends { readonly at: Date }>(
     .map(({ at }) => at.getTime())
     .sort((a, b) => a - b)
 
-export const failureWords = ({ count, first, last, message }: Failure): string =>
-  `${count === 1 ? `failed ${isoMinute(last)}` : `failed ${count} times since ${isoMinute(first)}`}: ${message}`
+/** How often and since when. */
+export const failureSpan = ({ count, first, last }: Pick<Failure, 'count' | 'first' | 'last'>): string =>
+  count === 1 ? `failed ${isoMinute(last)}` : `failed ${count} times since ${isoMinute(first)}`
+
+export const failureWords = (failure: Failure): string => `${failureSpan(failure)}: ${failure.message}`
 
 function byFailure(memory: Memory, { config }: Wish, now: Date): HeldBack[] {
   const failure = standingFailure(memory, config, now)

@@ -1,26 +1,8 @@
 // A certificate with two CAs, through the whole command: who is asked, what is told, and whose certificate is in use.
 import assert from 'node:assert/strict'
-import { writeFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { test } from 'node:test'
-import { type CaOptions, startCa } from '../ca/ca.ts'
-import { serveWebroot } from '../ca/webroot.ts'
+import { withSecondCa } from '../support/second-ca.ts'
 import { cert, day, makeWorld, type World } from '../support/world.ts'
-
-/** The world's own CA, and a second one that it does not know of yet. */
-async function withSecondCa(t: { after(action: () => unknown): void }, world: World, options: CaOptions = {}) {
-  const web = await serveWebroot(world.webroot)
-  const second = await startCa({ httpPort: web.port, ...options })
-  t.after(() => Promise.all([second.close(), web.close()]))
-  const roots = [world.ca, second].map(({ rootPem }, i) => {
-    const path = join(world.dir, `root-${i}.pem`)
-    writeFileSync(path, rootPem)
-    return path
-  })
-  const servers = [world.ca.directoryUrl, second.directoryUrl]
-  world.configure({ certs: { [cert]: { servers, caCertificates: roots } } })
-  return second
-}
 
 const planOf = async (world: World, now = new Date()) => {
   const { stdout, stderr, status } = await world.nixacme(['plan', '--json'], { now: () => now })
