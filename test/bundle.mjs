@@ -1,6 +1,6 @@
 // Turns the test files into plain JavaScript before they are run, everything they import included: each file is a process,
 // and what tsx and node_modules' hundreds of small modules cost it at its start is most of what a short one takes.
-import { mkdtempSync, readFileSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { isBuiltin } from 'node:module'
 import { join, relative } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
@@ -37,13 +37,27 @@ const packages = {
   },
 }
 
+// Below node_modules: native packages are found from there, and no tool looks into it.
+const place = join(root, 'node_modules')
+const stem = '.tests-'
+const day = 86_400_000
+
+/** Removes what runs that were killed have left; a run takes minutes, so no other uses a folder of yesterday. */
+function removeStale() {
+  for (const name of readdirSync(place).filter((entry) => entry.startsWith(stem))) {
+    const dir = join(place, name)
+    const { mtimeMs } = statSync(dir, { throwIfNoEntry: false }) ?? { mtimeMs: Date.now() }
+    if (Date.now() - mtimeMs > day) rmSync(dir, { recursive: true, force: true })
+  }
+}
+
 /**
  * Bundles `files` (absolute paths of *.ts below the repository) into a new folder, in chunks that they share. Returns the
  * folder, which the caller removes, and the bundled files in the same order, each at its source's place below the folder.
  */
 export async function bundleTests(files) {
-  // Below node_modules: native packages are found from there, and no tool looks into it.
-  const dir = mkdtempSync(join(root, 'node_modules', '.tests-'))
+  removeStale()
+  const dir = mkdtempSync(join(place, stem))
   await build({
     absWorkingDir: root,
     entryPoints: files,
