@@ -13,7 +13,8 @@ export const exitStatuses = {
   expiring: { status: 74, meaning: 'a renewal fails and the certificate runs out soon' },
   later: {
     status: 75,
-    meaning: 'not now: rate limited, waiting after failures, slot busy under --no-wait, or stopped by a signal',
+    meaning:
+      'not now: rate limited, issued but not ready yet, waiting after failures, slot busy under --no-wait, or stopped by a signal',
   },
   refused: { status: 76, meaning: 'the CA refused, or what it sent is not the certificate that was asked for' },
   permission: { status: 77, meaning: 'no permission' },

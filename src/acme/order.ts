@@ -1,8 +1,8 @@
 // One order from wherever it stands to its certificate, as RFC 8555 §7.4 tells it: authorizations, finalise, certificate.
 // What the next run would need to go on is on disk before each step that matters.
-import { NixacmeError } from '../errors.ts'
+import { NixacmeError, type Refusal } from '../errors.ts'
 import type { Log } from '../log.ts'
-import { nonsense } from './answer.ts'
+import { Nonsense, nonsense } from './answer.ts'
 import { type Authorizations, answerChallenges, leave, validationFailure } from './authorize.ts'
 import type { Solvers } from './challenges/solvers.ts'
 import type { AcmeClient, Download, Reply } from './client.ts'
@@ -19,6 +19,8 @@ const firstPoll = 0.05
 const slowestPoll = 10
 /** A certificate can be 404 for a moment after its order became valid (it is copied between data centres). */
 const mostDownloads = 6
+/** Milliseconds: a CA that has issued and hands nothing out for so long has lost the certificate. */
+const longestMissing = 3_600_000
 /** Waits from this many seconds on are worth a line. */
 const tellingWait = 10
 
@@ -30,6 +32,7 @@ export interface OrderRequest extends OrderTerms {
    * CA has accepted the order, while it validates.
    */
   makeRequest(keyPem: string | undefined): Promise<KeyAndRequest>
+  now(): Date
   readonly log: Log
 }
 
@@ -50,9 +53,37 @@ export interface IssuedChain extends Download, Made {}
 /** An order, and when to look again. */
 export type Standing = Pick<Reply<Order>, 'body' | 'retryAfter'>
 
+/** The CA has issued the certificate and does not hand it out yet: `later` (75), and counted as what the CA said. */
+export class NotThereYet extends NixacmeError {
+  override readonly name = 'NotThereYet'
+  readonly #retryAfter: number | undefined
+
+  constructor(about: string, cause: AcmeProblem | Nonsense) {
+    const hints = ['the order and its key are kept: the next run downloads the certificate']
+    super('later', `the CA has issued the certificate for ${about}, but does not have it ready yet (status 404)`, {
+      hints,
+      cause,
+    })
+    this.#retryAfter = cause.refusal?.retryAfter
+  }
+
+  override get problem(): string {
+    return 'certificateNotReady'
+  }
+
+  override get refusal(): Refusal {
+    return { retryAfter: this.#retryAfter, links: [], unproven: [] }
+  }
+}
+
+/** A page in place of a problem is not the CA's own word, and stays for longer than the seconds of one run. */
+const isMissing = (e: unknown): e is AcmeProblem | Nonsense =>
+  (e instanceof AcmeProblem || e instanceof Nonsense) && e.status === 404
+
+const listed = (names: readonly string[]): string => names.map((name) => `'${name}'`).join(', ')
+
 /** What a refusal of the order refuses. */
-export const orderOf = (names: readonly string[]): string =>
-  `the order of ${names.map((name) => `'${name}'`).join(', ')}`
+export const orderOf = (names: readonly string[]): string => `the order of ${listed(names)}`
 
 export class OrderInProgress {
   readonly #client: AcmeClient
@@ -146,15 +177,29 @@ export class OrderInProgress {
     return done.certificate
   }
 
+  /**
+   * The chain of the valid order. A CA that does not have it ready is asked again for some seconds, then by the next runs:
+   * throws `later` (75) for an hour from the first such answer that an earlier run or this one got, then as it is said.
+   */
   async download(url: string): Promise<Download> {
     for (let tries = 1; ; tries++) {
       try {
         return await this.#client.downloadChain(url)
       } catch (e) {
-        if (!(e instanceof AcmeProblem) || e.status !== 404 || tries === mostDownloads) throw e
+        if (!isMissing(e)) throw e
+        if (e instanceof Nonsense || tries === mostDownloads) throw this.#missing(e)
         await pause(e.retryAfter === undefined ? tries : clampPoll(e.retryAfter), this.#client.signal)
       }
     }
+  }
+
+  #missing(e: AcmeProblem | Nonsense): NixacmeError {
+    const now = this.#req.now()
+    const since = this.#record.order.missedAt ?? now
+    // Without its sign: a clock that was set back must not make the hour longer.
+    if (Math.abs(now.getTime() - since.getTime()) >= longestMissing) return e
+    if (this.#record.order.missedAt === undefined) this.#record.write({ missedAt: now })
+    return new NotThereYet(listed(this.#req.names), e)
   }
 
   /** A repeated finalise finds an order that its first, unanswered try has moved on: that is no refusal. */

@@ -38,6 +38,8 @@ export interface PendingOrder extends OrderIdentity {
   readonly placedAt: Date
   /** When the CA gives it up (RFC 8555 §7.1.3), where it says so. */
   readonly expires: Date | undefined
+  /** When its certificate, issued, was first not to be had. */
+  readonly missedAt?: Date | undefined
   /** PEM; undefined until it is made, and where the operator has it. */
   readonly keyPem: string | undefined
 }
@@ -79,7 +81,8 @@ function parse(value: unknown, plainHttp: boolean): PendingOrder {
     replaces: optionalText(fields, 'replaces') ?? null,
     keySource: source(text(fields, 'keySource')),
     placedAt: instant(fields, 'placedAt'),
-    expires: fields['expires'] === undefined ? undefined : instant(fields, 'expires'),
+    expires: optionalInstant(fields, 'expires'),
+    missedAt: optionalInstant(fields, 'missedAt'),
     keyPem: key(optionalText(fields, 'key')),
   }
 }
@@ -108,6 +111,9 @@ function instant(fields: Fields, name: string): Date {
   return date
 }
 
+const optionalInstant = (fields: Fields, name: string): Date | undefined =>
+  fields[name] === undefined ? undefined : instant(fields, name)
+
 function key(pem: string | undefined): string | undefined {
   try {
     if (pem !== undefined) createPrivateKey(pem)
@@ -135,7 +141,7 @@ export class OrderRecord {
   /** Throws `write` (73) or `permission` (77). */
   write(changes: Partial<PendingOrder> = {}): void {
     this.#order = { ...this.#order, ...changes }
-    const { keyPem, placedAt, expires, profile, notAfter, replaces, ...order } = this.#order
+    const { keyPem, placedAt, expires, missedAt, profile, notAfter, replaces, ...order } = this.#order
     const content = {
       version,
       ...order,
@@ -144,6 +150,7 @@ export class OrderRecord {
       replaces: replaces ?? undefined,
       placedAt: placedAt.toISOString(),
       expires: expires?.toISOString(),
+      missedAt: missedAt?.toISOString(),
       key: keyPem,
     }
     const { path, gid } = this.#file

@@ -34,7 +34,6 @@ export interface Wanted extends OrderRequest {
   readonly present: PresentCertificate | undefined
   /** Throws `data` (65) for a key that must not be used any more. */
   refuseKey(keyPem: string): void
-  now(): Date
   /** The chain to use. Throws `refused` (76) for a certificate that is not the one asked for. */
   accept(issued: IssuedChain): Promise<readonly string[]>
 }

@@ -74,12 +74,6 @@ const ends: Readonly<Record<string, [left: RequestKind, kind: RequestKind, fault
     2,
   ],
   'an authorization that failed': ['challenge', 'authz', { do: 'patch', json: { status: 'invalid' }, times: 1 }, 2],
-  'a certificate that stays away': [
-    'certificate',
-    'certificate',
-    { do: 'problem', type: 'malformed', status: 404, retryAfter: 0, times: 6 },
-    2,
-  ],
   'a certificate for another key': [
     'certificate',
     'certificate',
