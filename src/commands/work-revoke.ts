@@ -8,9 +8,11 @@ import { NixacmeError } from '../errors.ts'
 import { type Job, pathsOf } from '../job/job.ts'
 import type { CertPaths } from '../job/paths.ts'
 import { printable } from '../log.ts'
+import { giveUp } from '../renewal/cease.ts'
 import { markRevoked, quarantine, quarantinedKey } from '../renewal/condemn.ts'
 import { isCompromised } from '../renewal/condemned.ts'
 import { readInstalled } from '../renewal/installed.ts'
+import { inUse } from '../renewal/look.ts'
 import { type CertificateOnDisk, readAllOnDisk } from '../renewal/on-disk.ts'
 import { isoMinute } from '../time.ts'
 import { withCertificateLock } from './certificate-lock.ts'
@@ -53,11 +55,21 @@ export async function revokeOne(job: Job, settings: RevokeSettings, context: Con
     const { reason } = settings
     if (reason === 'keyCompromise') distrust(paths, target, host.now())
     await revokeAtCa(job, { ...target, reason }, context)
-    if (reason !== 'cessationOfOperation')
-      markRevoked(paths, target.chain, `${reason} ${host.now().toISOString()}`, gid)
+    if (reason === 'cessationOfOperation') await cease(job, target, context)
+    else markRevoked(paths, target.chain, `${reason} ${host.now().toISOString()}`, gid)
     sayWhatFollows(job, paths, target, settings, log)
   })
   return 0
+}
+
+/** An older certificate than the one in use is in nobody's way. */
+async function cease(job: Job, { chain }: Target, { host, log, roots }: Context): Promise<void> {
+  const standing = inUse(job, roots)
+  const { candidate } = standing.state
+  const isInUse =
+    candidate.kind === 'usable' &&
+    fingerprintsOf(candidate.set.fullchain).certificate === fingerprintsOf(chain).certificate
+  if (isInUse) await giveUp(job, standing, { host, log: log.about(job.cert) })
 }
 
 /** From now on no run takes this key; also when the CA cannot be reached just now. */

@@ -87,6 +87,7 @@ const info = (fields: Fields): RenewalInfo =>
     window: optional(fields, 'window', window),
     selected: optional(fields, 'selected', instant),
     immediate: optional(fields, 'immediate', (of, key) => checked(of, key, isBoolean)),
+    ceased: optional(fields, 'ceased', (of, key) => checked(of, key, isBoolean)),
     explanationUrl: optional(fields, 'explanationURL', text),
     nextPoll: instant(fields, 'nextPoll'),
     failures: optional(fields, 'failures', failures),

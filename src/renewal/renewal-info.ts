@@ -63,6 +63,8 @@ export interface RenewalInfo extends Subject {
   readonly selected?: Date | undefined
   /** The CA moved the window into the past: it wants the certificate replaced, whatever the config says. */
   readonly immediate?: boolean | undefined
+  /** Revoked by us, for it is not needed any more: whatever the CA wants, nothing takes its place before its dates say so. */
+  readonly ceased?: boolean | undefined
   readonly explanationUrl?: string | undefined
   /** Not to be asked for before. */
   readonly nextPoll: Date
@@ -174,20 +176,21 @@ export const unsupported = (
 })
 
 /**
- * Whether the CA is to be asked now: never once the certificate has expired (RFC 9773 §4.3). Further ahead than the longest
+ * Whether the CA is to be asked now: never once the certificate has expired (RFC 9773 §4.3), or is given up. Further ahead than the longest
  * pause nothing was meant: a clock wrote that down which was ahead itself.
  */
-export function isToAsk({ nextPoll, notAfter }: RenewalInfo, now: Date): boolean {
+export function isToAsk({ nextPoll, notAfter, ceased }: RenewalInfo, now: Date): boolean {
+  if (ceased) return false
   const isPausing = nextPoll > now && nextPoll <= later(now, longestPause + minute)
   return !isPausing && now < notAfter
 }
 
 /**
  * The instant to renew at: the one drawn, or where no wake-up may come between it and the end of the window, the last that
- * one surely follows. Undefined where the CA has suggested nothing.
+ * one surely follows. Undefined where the CA has suggested nothing, or its wish does not count.
  */
-export function renewalInstant({ window, selected }: RenewalInfo): Date | undefined {
-  if (!window || !selected) return undefined
+export function renewalInstant({ window, selected, ceased }: RenewalInfo): Date | undefined {
+  if (!window || !selected || ceased) return undefined
   const last = Math.max(window.start.getTime(), window.end.getTime() - mostLate)
   return new Date(Math.min(selected.getTime(), last))
 }

@@ -115,13 +115,44 @@ test('keyCompromise is signed with the key, which no run takes again', async (t)
   assert.notEqual(publicKeyOf(installedKey(world)), publicKeyOf(key))
 })
 
-test('cessationOfOperation: no new certificate comes, and it is said what is left to do', async (t) => {
-  const world = await makeWorld(t, { way })
+test('cessationOfOperation: no new certificate comes, whatever the CA says then, and it is said what is left to do', async (t) => {
+  const world = await makeWorld(t, { way, ca: { renewalInfo: { retryAfter: 3600 } } })
   await world.issueAll()
+  const start = Date.now()
+  const at = (hours: number) => ({ now: () => new Date(start + hours * 3_600_000) })
   const said = await world.nixacme(['revoke', cert, '--reason', 'cessationOfOperation', '--yes'])
   assert.equal(said.status, 0, said.stderr)
   assert.match(said.stderr, /take 'example\.com' out of the config/)
-  assert.equal((await planned(world)).action, 'skip')
+  // As CAs do with what is revoked.
+  const past = [-2, -1].map((hours) => at(hours).now().toISOString())
+  world.ca.reset()
+  world.ca.set({ renewalInfo: { window: { start: past[0] ?? '', end: past[1] ?? '' }, retryAfter: 3600 } })
+  for (const hours of [2, 30]) {
+    for (const command of [['poll'], ['start-due'], ['renew', cert]]) {
+      const { status, stderr } = await world.nixacme(command, at(hours))
+      assert.equal(status, 0, stderr)
+      assert.doesNotMatch(stderr, /at once|renewing/)
+    }
+    assert.equal(JSON.parse((await world.nixacme(['plan', '--json'], at(hours))).stdout)[0].action, 'skip')
+  }
+  assert.equal(world.ca.count(), 0)
+  assert.equal(JSON.parse((await world.nixacme(['plan', '--json'], at(61 * 24))).stdout)[0].action, 'renew')
+  // Got after all: the CA is asked about it as about any.
+  assert.equal((await world.nixacme(['renew', '--now', cert], at(30))).status, 0)
+  assert.equal(world.ca.count('renewalInfo'), 1)
+})
+
+test('cessationOfOperation of an older certificate: the one in use is asked about on', async (t) => {
+  const world = await makeWorld(t, { way, ca: { renewalInfo: { retryAfter: 3600 } } })
+  await world.issueAll()
+  const file = join(world.dir, 'old.pem')
+  writeFileSync(file, shown(world))
+  assert.equal((await world.nixacme(['renew', '--now', cert])).status, 0)
+  const said = await world.nixacme(['revoke', cert, '--reason', '5', '--file', file, '--yes'])
+  assert.equal(said.status, 0, said.stderr)
+  world.ca.reset()
+  await world.nixacme(['poll'], { now: () => new Date(Date.now() + 7_200_000) })
+  assert.equal(world.ca.count('renewalInfo'), 1)
 })
 
 test('revoked before: success, and said', async (t) => {
