@@ -26,7 +26,7 @@ export async function startDue(context: Context): Promise<number> {
   if (!held) return 0
   let certs: string[]
   try {
-    if (namesIn(held).next().done) return 0
+    if (isEmpty(held)) return 0
     certs = takeMarked(held, await knownCerts(context), context)
   } catch (e) {
     throw e instanceof NixacmeError ? e : writeError(folder, e)
@@ -55,6 +55,12 @@ function hold(folder: string): Inode | undefined {
   } catch (e) {
     throw readError(folder, e)
   }
+}
+
+function isEmpty(folder: Inode): boolean {
+  // Looked into no further, and closed all the same.
+  for (const _ of namesIn(folder)) return false
+  return true
 }
 
 /** All certificates that there can be a renewal of. */

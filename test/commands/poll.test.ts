@@ -232,6 +232,31 @@ test('a folder of marks that somebody fills ends, as does the run', async (t) =>
   assert.deepEqual(marks(world), [])
 })
 
+/** What this process has open below a folder. */
+const openBelow = (folder: string): string[] =>
+  fs
+    .readdirSync('/proc/self/fd')
+    .map((fd) => {
+      try {
+        return fs.readlinkSync(`/proc/self/fd/${fd}`)
+      } catch {
+        return ''
+      }
+    })
+    .filter((path) => path.startsWith(folder))
+
+test('start-due leaves the folder of marks closed, which Node would warn of on stderr', async (t) => {
+  const world = await watching(t)
+  await world.nixacme(['apply'])
+  const folder = dueDir(world.roots)
+  fs.mkdirSync(folder)
+  for (const name of [[cert, 'x.example'], [cert], []]) {
+    for (const one of name) fs.writeFileSync(join(folder, one), '')
+    assert.equal((await world.nixacme(['start-due'])).status, 0)
+    assert.deepEqual(openBelow(folder), [])
+  }
+})
+
 test('poll and start-due end well as the executable, too', async (t) => {
   const world = await watching(t)
   const past = { start: iso(Date.now() - hour), end: iso(Date.now() - minute) }
