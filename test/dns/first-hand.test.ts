@@ -45,6 +45,21 @@ test('a server of the zone says what is there, and that nothing is; whoever is s
   assert.deepEqual(one.log, [`udp CNAME ${name}`, `udp SOA ${name}`])
 })
 
+test('a server that gives no answer once is asked again, and one that gives none twice not a third time', async (t) => {
+  let left = 1
+  // A connection that is cut is no answer, as a lost datagram is none, and nobody has to wait for it.
+  const one = await server(t, (question) =>
+    question.over === 'udp' ? { truncated: true } : left-- > 0 ? undefined : fromRows([[name, 'SOA', name]])(question),
+  )
+  const { themselves } = make({ servers: { 'example.com': [one] } })
+  assert.equal((await themselves.ask(name, 'SOA'))?.answers.length, 1)
+  const [udp, tcp] = [`udp SOA ${name}`, `tcp SOA ${name}`]
+  assert.deepEqual(one.log, [udp, tcp, udp, tcp])
+  left = 2
+  for (const again of [1, 2]) assert.equal(await themselves.ask(name, 'SOA'), undefined, String(again))
+  assert.deepEqual(one.log.length, 8)
+})
+
 test('a name that does not exist is an answer', async (t) => {
   const one = await server(t, () => ({ rcode: 3 }))
   const { themselves } = make({ servers: { 'example.com': [one] } })

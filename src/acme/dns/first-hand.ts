@@ -1,7 +1,8 @@
 // Questions about names whose record is still to be made, asked of the name servers of the zone themselves. A resolver would
 // keep that there was nothing (RFC 2308 §5), for an hour in many a zone, and tell it to a CA that asks the same resolver.
 import { NixacmeError } from '../../errors.ts'
-import { assertName, type Message, type QueryType } from './message.ts'
+import { Silence } from './exchange.ts'
+import { assertName, type Message, type QueryType, type Question } from './message.ts'
 import { query } from './query.ts'
 import type { Resolver } from './resolver.ts'
 import type { ServerAddress } from './server-address.ts'
@@ -43,7 +44,7 @@ export function firstHand({ zoneAbove, serversOf, inTurn }: Zones, signal: Abort
     if (mute.has(zone)) return undefined
     const places = await placesOf(zone)
     const askOne = async (place: ServerAddress) => {
-      const answer = await query(place, { name, type, recursive: false }, signal)
+      const answer = await askTwice(place, { name, type, recursive: false }, signal)
       if (isUseful(answer, name)) return answer
       throw new Error(answer.rcode)
     }
@@ -66,6 +67,16 @@ export function firstHand({ zoneAbove, serversOf, inTurn }: Zones, signal: Abort
       // The name is a zone of its own, on servers of its own.
       return askServers(name, name, type)
     },
+  }
+}
+
+/** A datagram may get lost, and a zone that is taken for mute is asked nothing more. */
+async function askTwice(place: ServerAddress, question: Question, signal: AbortSignal): Promise<Message> {
+  try {
+    return await query(place, question, signal)
+  } catch (e) {
+    if (!(e instanceof Silence) || e.noRoute) throw e
+    return query(place, question, signal)
   }
 }
 
