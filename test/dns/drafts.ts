@@ -10,14 +10,16 @@ import type { Pebble } from '../support/pebble.ts'
 import { runCli } from '../support/process.ts'
 import { toml } from '../support/world.ts'
 import type { PowerDns } from './powerdns.ts'
+import { type Place, relayAsResolver } from './relay.ts'
 
 export interface DraftScene {
   readonly dns: PowerDns
   readonly pebble: Pebble
   /** A folder for these tests alone. */
   readonly dir: string
-  /** `host:port` of the DNS server. */
-  readonly resolver: string
+  /** Where the DNS server is, and where a resolver that asks it can listen. */
+  readonly server: Place
+  readonly resolver: Place
   readonly apiKey: string
 }
 
@@ -55,7 +57,7 @@ function commandIn({ dns, pebble, dir, resolver, apiKey }: DraftScene) {
         server: pebble.directoryUrl,
         caCertificates: [pebble.tlsRoot],
         group: 'root',
-        dnsResolver: resolver,
+        dnsResolver: `${resolver.address}:${resolver.port}`,
         environmentFile: join(dir, 'variables'),
       },
       certs: {
@@ -85,7 +87,8 @@ function commandIn({ dns, pebble, dir, resolver, apiKey }: DraftScene) {
 }
 
 export async function testDrafts(t: TestContext, scene: DraftScene): Promise<void> {
-  const { dns, pebble, dir } = scene
+  const { dns, pebble, dir, server, resolver } = scene
+  const absent = await relayAsResolver(t, resolver, server)
   const { configure, nixacme, records, namesIn, state } = commandIn(scene)
   const orders = () => pebble.count('POST /order-plz')
   const before = orders()
@@ -163,8 +166,11 @@ export async function testDrafts(t: TestContext, scene: DraftScene): Promise<voi
       const label = accountLabel(value.replace(/^.*accounturi=([^;]*).*$/, '$1'))
       assert.deepEqual([apex.name, apex.proves.length], [`${label}._acme-challenge.example.com`, 2])
       await dns.addRecord('example.com', www.name, 'CNAME', `${delegated}.`)
+      absent.clear()
       const { status, stderr } = await nixacme('renew', labelled)
       assert.equal(status, 0, stderr)
+      const kept = [...absent].filter((name) => [apex, www].some((record) => record.name.endsWith(name)))
+      assert.deepEqual(kept, [], 'no resolver is made to keep that a record, or a name above it, is not there')
       assert.ok(stderr.includes(`the CNAME of '${www.name}' leads to '${delegated}'`), stderr)
       assert.deepEqual(namesIn(labelled), ['*.example.com', 'example.com', 'www.example.com'])
       assert.deepEqual([await dns.txt(apex.name), await dns.txt(delegated)], [[], []])

@@ -152,7 +152,8 @@ test('at Pebble, which asks a real PowerDNS', async (t) => {
       dns,
       pebble,
       dir: join(scene.dir, 'drafts'),
-      resolver: `${address}:53`,
+      server: { address, port: 53 },
+      resolver: { address: '127.0.53.50', port: 53 },
       apiKey: 'canary-key',
     }),
   )

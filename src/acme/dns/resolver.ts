@@ -51,7 +51,11 @@ export async function openResolver({ dnsResolver, signal }: ResolverOptions): Pr
   const serversAt = remembering((zone) => serversOf(zone, ask, signal))
   // Of each name once: those of one order have most of them in common.
   const isZone = remembering(async (name) => isZoneBy(await ask(name, 'SOA'), name))
-  const zoneAbove = (name: string) => longestZone(name.slice(name.indexOf('.') + 1), isZone)
+  const zoneAbove = async (name: string): Promise<string | undefined> => {
+    const above = name.slice(name.indexOf('.') + 1)
+    if (!isForRecordsOnly(above)) return longestZone(above, isZone)
+    return (await isZoneItself(above)) ? above : zoneAbove(above)
+  }
   const themselves = firstHand({ zoneAbove, serversOf: serversAt, inTurn: limited(mostLookups) }, signal)
   const askThem: Ask = async (name, type) => (await themselves.ask(name, type)) ?? ask(name, type)
   const isZoneItself = remembering(async (name) => isZoneBy(await askThem(name, 'SOA'), name))
@@ -128,6 +132,12 @@ async function askAny(
 
 const isZoneBy = ({ answers }: Message, name: string): boolean =>
   answers.some((record) => record.type === 'SOA' && record.name === name)
+
+/**
+ * `_acme-challenge` above a label of an account: it need not be there yet, so that resolvers are not asked about it. From a no
+ * some of them conclude that there is nothing below it either (RFC 8020 §2).
+ */
+const isForRecordsOnly = (name: string): boolean => name.startsWith('_')
 
 /** The longest zone that a name is in, or that it is; undefined where there is none. */
 async function longestZone(name: string, isZone: (name: string) => Promise<boolean>): Promise<string | undefined> {
