@@ -1,6 +1,6 @@
 // acme-dns, as https://github.com/joohoi/acme-dns#api has it, with accounts in lego's file and behind lego's web interface.
 import assert from 'node:assert/strict'
-import { readFileSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { acmeDns } from '../../src/acme/dns/providers/acme-dns.ts'
@@ -147,6 +147,33 @@ test("acme-dns: accounts behind lego's web interface, which may make the CNAME i
   status = 201
   await provider().present(before)
   assert.deepEqual(told, [value, value, value])
+})
+
+test('acme-dns: asked too often, it waits and tries again, with both requests', async (t) => {
+  const { handle, told } = makeFake()
+  const waits = new Set(['/register', '/update'])
+  const api = await startFakeApi(t, [host], (request) =>
+    waits.delete(request.path) ? { status: 429, headers: { 'retry-after': '1' }, json: {} } : handle(request),
+  )
+  const path = join(temporaryDir(t), 'accounts.json')
+  const provider = api.open(acmeDns, { ACME_DNS_API_BASE: `https://${host}`, ACME_DNS_STORAGE_PATH: path })
+  await assert.rejects(provider.present(before), isOf('config', cname))
+  await provider.present(after)
+  assert.deepEqual(told, [value])
+  assert.deepEqual(api.log, ['POST /register', 'POST /register', 'POST /update', 'POST /update'])
+})
+
+test('acme-dns: what is no answer of it is told, and kept as no account', async (t) => {
+  const page = { text: '<html>a page</html>', headers: { 'content-type': 'text/html' } }
+  for (const answer of [page, { json: {} }, { json: { txt: 'another', username: 'somebody' } }]) {
+    const api = await startFakeApi(t, [host], () => answer)
+    const path = join(temporaryDir(t), 'accounts.json')
+    const provider = api.open(acmeDns, { ACME_DNS_API_BASE: `https://${host}`, ACME_DNS_STORAGE_PATH: path })
+    await assert.rejects(provider.present(before), isOf('unavailable', /acme-dns/))
+    assert.equal(existsSync(path), false)
+    writeFileSync(path, JSON.stringify({ [domain]: account }))
+    await assert.rejects(provider.present(after), isOf('unavailable', /acme-dns/))
+  }
 })
 
 test('acme-dns: exactly one place for accounts', async (t) => {

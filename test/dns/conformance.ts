@@ -30,6 +30,8 @@ export interface Conformance {
   readonly limited?: FakeReply
   /** It takes one value for a name only (DuckDNS): the cases with several are left out, and its manual tells. */
   readonly oneValue?: boolean
+  /** It knows no zones: whoever answers for it decides which names it takes. */
+  readonly knowsNoZones?: boolean
   /** What it answers has no form: none of it is nonsense. */
   readonly answersAnything?: boolean
 }
@@ -58,6 +60,7 @@ export function proveConformance({
   limited,
   oneValue,
   answersAnything,
+  knowsNoZones,
   zone = 'example.com',
 }: Conformance): void {
   const [name, other] = [`_acme-challenge.www.${zone}`, `_acme-challenge.${zone}`]
@@ -106,6 +109,16 @@ export function proveConformance({
     await assert.rejects(provider.present({ name, value }), isOf('refused', tells))
     await assert.rejects(provider.cleanUp({ name, value }), isOf('refused', tells))
   })
+
+  if (!knowsNoZones)
+    caseOf('a name of no zone that the account holds is refused, and named', async (t, fake) => {
+      const api = await startFakeApi(t, hosts, fake.handle)
+      const provider = api.open(definition, variables, ['elsewhere.test'])
+      const tells = (e: NixacmeError) => assert.match(e.message, /elsewhere\.test/)
+      const record = { name: '_acme-challenge.www.elsewhere.test', value }
+      await assert.rejects(provider.present(record), isOf('refused', tells))
+      await assert.rejects(provider.cleanUp(record), isOf('refused', tells))
+    })
 
   caseOf('asked too often: waits and tries again', async (t, fake) => {
     let left = 1

@@ -42,6 +42,7 @@ proveConformance({
   denied: { status: 401, text: 'not canary-password' },
   // Any answer of status 200 is a good one.
   answersAnything: true,
+  knowsNoZones: true,
 })
 
 test('httpreq: mode RAW, and credentials in the URL', async (t) => {

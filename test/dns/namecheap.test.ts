@@ -77,6 +77,7 @@ function makeFake({ split = ['example', 'com'], api = hosts[0], emailType = 'MX'
       }
       assert.deepEqual([host, path], [api, '/xml.response'])
       const asked = method === 'GET' ? request.query : request.form()
+      if (asked.get('SLD') === 'elsewhere') return failure(2019166, 'Domain name not found')
       const [SLD, TLD] = split
       const wanted = {
         ApiUser: 'canary-user',

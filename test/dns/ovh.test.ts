@@ -53,6 +53,8 @@ function makeFake({ check = checkSignature, isBlind = false }: Options = {}) {
         return { json: Math.floor(Date.now() / 1000) + ahead }
       }
       check(request)
+      if (path.startsWith('/1.0/domain/zone/elsewhere.test/'))
+        return failure(404, 'NOT_FOUND', 'This service does not exist')
       const [, verb, id] =
         /^\/1\.0\/domain\/zone\/example\.com\/(record|refresh)(?:\/(\d+))?$/.exec(path) ?? assert.fail(path)
       if (method === 'GET' && isBlind) return failure(403, 'NOT_GRANTED_CALL', 'This call has not been granted')

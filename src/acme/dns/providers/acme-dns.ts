@@ -58,7 +58,9 @@ function serverOf(tools: ProviderTools) {
     async update({ username, password, subdomain }: Account, txt: string): Promise<void> {
       const json = { subdomain, txt }
       const credentials = { ...headers, 'X-Api-User': username, 'X-Api-Key': password }
-      await api.send({ method: 'POST', url: `${url}/update`, headers: credentials, json, mayBePlain: true })
+      const request = { method: 'POST', url: `${url}/update`, headers: credentials, json, mayBePlain: true } as const
+      const answer = await api.send(request)
+      if (fieldsOf(answer.json())?.['txt'] !== txt) throw api.nonsense('expected the value that was sent')
     },
   }
 }

@@ -79,7 +79,7 @@ function changer(tools: ProviderTools) {
   const read = async (zone: string): Promise<XmlElement> => {
     const query = new URLSearchParams(await parametersOf('getHosts', zone))
     const answer = await api.send({ method: 'GET', url: `${url}?${query}`, headers, tooOften })
-    const result = resultOf(api, answer, 'DomainDNSGetHostsResult')
+    const result = resultOf(api, answer, zone, 'DomainDNSGetHostsResult')
     if (result.attributes['IsUsingOurDNS'] === 'true') return result
     throw api.refusal(`'${zone}': the domain does not use Namecheap's own name servers`)
   }
@@ -98,7 +98,7 @@ function changer(tools: ProviderTools) {
     if (after.length === before.length) return
     const form = { ...(await parametersOf('setHosts', zone)), ...mailOf(result), ...numbered(after) }
     const answer = await api.send({ method: 'POST', url, headers, form, tooOften, repeatable: true })
-    const { attributes } = resultOf(api, answer, 'DomainDNSSetHostsResult')
+    const { attributes } = resultOf(api, answer, zone, 'DomainDNSSetHostsResult')
     if (attributes['IsSuccess'] !== 'true') throw api.refusal(`the new list of hosts of '${zone}'`)
   }
 }
@@ -110,14 +110,14 @@ async function ownAddress(api: Api): Promise<string> {
 }
 
 /** The one element of an answer that matters. Throws `refused` (76) for an answer that is an error. */
-function resultOf(api: Api, { text }: ApiAnswer, name: string): XmlElement {
+function resultOf(api: Api, { text }: ApiAnswer, zone: string, name: string): XmlElement {
   const root = parseXml(text)
   if (root?.name !== 'ApiResponse') throw api.nonsense(`expected XML, found '${text.slice(0, 60)}'`)
   const result = elementAt(root, 'CommandResponse', name)
   if (root.attributes['Status'] === 'OK' && result) return result
   const [error] = elementsNamed(elementAt(root, 'Errors'), 'Error')
   if (!error) throw api.nonsense(`an answer without '${name}'`)
-  throw api.refusal(`the request: ${error.text.trim()} (error ${error.attributes['Number']})`)
+  throw api.refusal(`the request about '${zone}': ${error.text.trim()} (error ${error.attributes['Number']})`)
 }
 
 const tooOften = ({ text }: ApiAnswer): boolean =>

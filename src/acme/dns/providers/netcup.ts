@@ -50,7 +50,9 @@ function providerOf(tools: ProviderTools): DnsProvider {
     if (fields?.['status'] === 'success') return fieldsOf(fields['responsedata']) ?? {}
     const [code, words] = [textOf(fields?.['statuscode']), textOf(fields?.['longmessage'])]
     const hints = action === 'login' ? ['check the customer number, the API key and the API password'] : []
-    const refusal = api.refusal(`'${action}': ${words?.trim()} (code ${code})`, hints)
+    const domain = textOf(param['domainname'])
+    const what = domain === undefined ? `'${action}'` : `'${action}' of '${domain}'`
+    const refusal = api.refusal(`${what}: ${words?.trim()} (code ${code})`, hints)
     throw Number(code) === sessionUnknown ? new SessionOver(refusal) : refusal
   }
   const session = new Session(async () => {
