@@ -108,3 +108,12 @@ export function readError(path: string, cause: unknown, hints: readonly string[]
 export function unreachable(value: never): never {
   throw new NixacmeError('bug', `unexpected value ${JSON.stringify(value)}`)
 }
+
+/** Does what must not hide a failure that is being told, should it fail, too. */
+export function attempt(action: () => void): void {
+  try {
+    action()
+  } catch {
+    // A full disk, as a rule: the first failure is the one that matters.
+  }
+}

@@ -10,6 +10,7 @@ import { type Job, pathsOf, readJob } from './job/job.ts'
 import type { Roots } from './job/paths.ts'
 import { type Log, logError, plainLog } from './log.ts'
 import type { Action } from './renewal/decision.ts'
+import { hasLeftovers } from './renewal/leftovers.ts'
 import { type Judgement, judge, leftToDo, type Skip, saySkip } from './renewal/look.ts'
 import { type HeldSlot, RunLocks } from './renewal/run-locks.ts'
 import { isPending } from './renewal/signal.ts'
@@ -85,7 +86,7 @@ class ShortWay {
     const { gid, fault } = ownerOf(this.#job.group, group, this.#host)
     if (fault) return this.#leave()
     const left = leftToDo(this.#job, judgement, { gid, now: this.#host.now() })
-    if (left !== 'nothing') return this.#leave()
+    if (left !== 'nothing' || hasLeftovers(judgement.current.paths)) return this.#leave()
     saySkip(this.#log, decision)
     this.#locks.release()
     return exitStatuses.ok.status

@@ -57,15 +57,15 @@ export async function issue(req: IssueRequest): Promise<Issued | undefined> {
     const { directoryUrl, plainHttp, userAgent } = req
     const client = AcmeClient.open({ directoryUrl, plainHttp, transport, userAgent, now: () => req.now(), signal })
     solvers = openSolvers({ ...req, signal, transport })
-    await solvers.prepare()
-    const key = await prepareKey(req)
-    if (key.keyPem !== undefined) req.refuseKey(key.keyPem)
-    if (req.dryRun) return await rehearse(client, solvers, req)
     try {
+      await solvers.prepare()
+      const key = await prepareKey(req)
+      if (key.keyPem !== undefined) req.refuseKey(key.keyPem)
+      if (req.dryRun) return await rehearse(client, solvers, req)
       return await withRenewal(client, await perform(client, solvers, key, req))
     } finally {
-      // What an earlier run left, too, whose order needs no challenge any more.
-      await solvers.cleanUp()
+      // What an earlier run left, too: its order may need no challenge any more, and this run may come to none.
+      if (!req.dryRun) await solvers.cleanUp()
     }
   } finally {
     // Where nothing was ordered, too: a listener would keep the process, and the port.

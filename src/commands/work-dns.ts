@@ -6,9 +6,10 @@ import { openSolvers } from '../acme/challenges/open.ts'
 import { openTransport } from '../acme/transport.ts'
 import { NixacmeError } from '../errors.ts'
 import { type Job, pathsOf } from '../job/job.ts'
-import { challengesDir, type Roots } from '../job/paths.ts'
-import { credentialsOf, secretReader, variablesOf } from '../job/variables.ts'
+import type { Roots } from '../job/paths.ts'
+import { secretReader } from '../job/variables.ts'
 import { withCertificateLock } from './certificate-lock.ts'
+import { challengeRequest } from './challenge-request.ts'
 import type { Context } from './context.ts'
 import { ownerFinder } from './owner.ts'
 import type { SecretsOf } from './work.ts'
@@ -28,7 +29,6 @@ export async function testDns(
   const log = context.log.about(job.cert)
   const { gid, fault } = await ownerFinder(host)(job)
   if (fault) throw fault
-  const { env, now, interrupted: signal } = host
   const byProvider = job.challenges.filter(({ challenge }) => challenge.kind === 'dns')
   const standing = job.challenges.filter(({ challenge }) => challenge.kind === 'dns-persist')
   const accountUrl = accountOf(job, roots)
@@ -37,25 +37,11 @@ export async function testDns(
       hints: ["run 'nixacme renew': it registers one, tells the records, and orders nothing while they are missing"],
     })
   const secrets = await secretsOf(job)
-  const transport = openTransport({ caCertificates: job.caCertificates, env })
+  const transport = openTransport({ caCertificates: job.caCertificates, env: host.env })
   try {
     await withCertificateLock(job, gid, context, async () => {
-      const solvers = openSolvers({
-        challenges: [...byProvider, ...standing],
-        challengeFolder: challengesDir(roots),
-        ledger: { path: pathsOf(roots, job).challenges, uid: host.identity.uid, gid },
-        groupGid: gid,
-        groupName: job.group,
-        variables: variablesOf(secrets, host),
-        credentials: () => credentialsOf(secrets, host),
-        isAttended: host.stderr.isTerminal,
-        env,
-        now,
-        signal,
-        log,
-        userAgent: `nixacme/${host.version}`,
-        transport,
-      })
+      const request = challengeRequest(job, gid, secrets, context)
+      const solvers = openSolvers({ ...request, challenges: [...byProvider, ...standing], transport })
       let isClean = false
       try {
         await solvers.prepare()

@@ -5,8 +5,7 @@ import type { IssueRequest, PresentCertificate } from '../acme/request.ts'
 import { messageOf, NixacmeError } from '../errors.ts'
 import { keyName } from '../job/identity.ts'
 import type { Job } from '../job/job.ts'
-import { challengesDir } from '../job/paths.ts'
-import { credentialsOf, type Secrets, secretReader, variablesOf } from '../job/variables.ts'
+import { type Secrets, secretReader } from '../job/variables.ts'
 import { logError } from '../log.ts'
 import { refuseCompromised } from '../renewal/condemned.ts'
 import type { Decision } from '../renewal/decision.ts'
@@ -14,6 +13,7 @@ import { type Errand, renew, type Tools } from '../renewal/renew.ts'
 import type { HeldSlot } from '../renewal/run-locks.ts'
 import type { StoredState } from '../renewal/state.ts'
 import { predecessor } from '../renewal/watch.ts'
+import { challengeRequest, clearChallenges } from './challenge-request.ts'
 import type { Context } from './context.ts'
 import { keyFor } from './key-choice.ts'
 import { ownerFinder } from './owner.ts'
@@ -65,9 +65,10 @@ export async function work(
 async function renewOne(
   job: Job,
   settings: RenewSettings,
-  { host, log, roots }: Context,
+  context: Context,
   { ownerOf, secretsOf }: { readonly ownerOf: ReturnType<typeof ownerFinder>; readonly secretsOf: SecretsOf },
 ): Promise<Report> {
+  const { host, log, roots } = context
   let decided: Decision | undefined
   try {
     const owner = await ownerOf(job)
@@ -76,12 +77,12 @@ async function renewOne(
       const { server, paths, state } = standing
       const secrets = await secretsOf(job)
       const request: IssueRequest = {
+        ...challengeRequest(job, owner.gid, secrets, context),
         names: job.names,
         directoryUrl: server.directoryUrl,
         plainHttp: job.plainHttp,
         email: job.email,
         keyType: job.keyType,
-        challenges: job.challenges,
         profiles: job.profiles,
         profilePolicy: job.profilePolicy,
         mustStaple: job.mustStaple,
@@ -91,26 +92,14 @@ async function renewOne(
         refuseKey: (keyPem) => refuseCompromised(paths, keyPem),
         replaces: predecessor(standing, current),
         diary,
-        challengeFolder: challengesDir(roots),
-        ledger: { path: paths.challenges, uid: host.identity.uid, gid: owner.gid },
         order: { path: paths.pendingOrder, uid: host.identity.uid, gid: owner.gid },
         present: presentCertificate(state),
-        groupGid: owner.gid,
-        groupName: job.group,
-        variables: variablesOf(secrets, host),
-        credentials: () => credentialsOf(secrets, host),
-        isAttended: host.stderr.isTerminal,
         certificateKeys: [paths.key, ...(job.csr ? [job.csr.key] : [])],
         account: { dir: paths.account, json: paths.accountJson, key: paths.accountKey },
         withAccountLock,
         caCertificates: job.caCertificates,
-        env: host.env,
-        now: host.now,
-        signal: host.interrupted,
-        log: log.about(job.cert),
         deadlineSeconds: job.orderTimeout,
         dryRun: settings.dryRun,
-        userAgent: `nixacme/${host.version}`,
       }
       const issued = await issueBy(job, request, { standing, diary, secrets })
       if (!issued) return undefined
@@ -129,6 +118,7 @@ async function renewOne(
       gid: owner.gid,
       slot: settings.slot,
       obtain,
+      clearChallenges: async () => clearChallenges(job, owner.gid, await secretsOf(job), context),
       onDecision(decision) {
         decided = decision
       },
@@ -162,7 +152,7 @@ async function issueBy(
     flags: engine.flags,
     isRenewal: state.domainHash === domainHash,
     secrets,
-    folder: paths.certificates,
+    folder: paths.legoCert,
     keyName: keyName(domain),
   })
 }

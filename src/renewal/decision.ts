@@ -56,6 +56,18 @@ export type Decision = Dates &
     | { readonly kind: 'wait'; readonly action: Action; readonly until: Date }
   )
 
+/** A decision that there is work. */
+export type Work = Extract<Decision, { kind: Action }>
+
+const whatIsDone: Record<Action, string> = {
+  run: 'getting a certificate',
+  'force-renew': 'getting a new certificate',
+  renew: 'renewing',
+}
+
+/** What is said when work begins. */
+export const headline = ({ kind, reason }: Work): string => `${whatIsDone[kind]}: ${reason}`
+
 const second = 1000
 const day = 86_400 * second
 

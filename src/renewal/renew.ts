@@ -1,16 +1,17 @@
 // The work of one certificate from slot to marker: home slot, offline decision, and only if there is work: the waits, the
 // CA (through `obtain`, which the caller lends), store, install. After the waits the state is read again.
-import { messageOf, NixacmeError, unreachable } from '../errors.ts'
+import { attempt, messageOf, NixacmeError, unreachable } from '../errors.ts'
 import type { Host } from '../host.ts'
 import { type Job, type JobServer, pathsOf } from '../job/job.ts'
 import type { CertPaths, Roots } from '../job/paths.ts'
 import type { Log } from '../log.ts'
 import { isoMinute } from '../time.ts'
 import { interruptedError } from '../wait.ts'
-import { type Action, type Decision, isUrgent } from './decision.ts'
+import { type Decision, headline, isUrgent, type Work } from './decision.ts'
 import { Diary } from './diary.ts'
 import { ExpiringError } from './expiring.ts'
 import { type InstallOutcome, install } from './install.ts'
+import { clearLeftovers } from './leftovers.ts'
 import { type Judgement, judge, leftToDo, type Skip, type Standing, saySkip } from './look.ts'
 import { type HeldSlot, RunLocks } from './run-locks.ts'
 import { readState } from './state.ts'
@@ -38,6 +39,8 @@ export interface Tools {
   onDecision(decision: Decision): void
   /** The network half. Undefined after a dry run. */
   obtain(job: Job, errand: Errand): Promise<Obtained | undefined>
+  /** Takes away, without a CA, what earlier runs have left of challenges. Warns of what stays. */
+  clearChallenges(job: Job): Promise<void>
 }
 
 /** What the network half is sent for. */
@@ -63,12 +66,6 @@ export interface Outcome {
   readonly installed: InstallOutcome['kind']
   /** Why there is no new certificate, where the present one lives long enough for more tries. */
   readonly failure?: NixacmeError
-}
-
-const whatIsDone: Record<Action, string> = {
-  run: 'getting a certificate',
-  'force-renew': 'getting a new certificate',
-  renew: 'renewing',
 }
 
 /** Does what is to be done for `job`. Throws with the exit status of what went wrong; the installed set is then whole. */
@@ -160,13 +157,21 @@ class Run {
     const { server, paths } = judgement.current
     const { gid, host, roots } = this.#tools
     const left = leftToDo(this.#job, judgement, { gid, now: host.now() })
-    if (this.#options.dryRun || left === 'nothing' || !this.locks.tryCertificate())
-      return { decision, server, slot: this.#slotNumber, installed: 'unchanged' }
-    ensureFolders(roots, paths, gid)
-    if (decision.storeHash) storeHash(paths, this.#job.domainHash, gid)
-    else settle(paths)
-    await watch(this.#job, judgement.current, this.#watchTools)
-    return { decision, server, slot: this.#slotNumber, installed: this.#install(decision, paths, false) }
+    let installed: Outcome['installed'] = 'unchanged'
+    if (!this.#options.dryRun && left !== 'nothing' && this.locks.tryCertificate()) {
+      ensureFolders(roots, paths, gid)
+      if (decision.storeHash) storeHash(paths, this.#job.domainHash, gid)
+      else settle(paths)
+      await watch(this.#job, judgement.current, this.#watchTools)
+      installed = this.#install(decision, paths, false)
+    }
+    await this.#clear(paths)
+    return { decision, server, slot: this.#slotNumber, installed }
+  }
+
+  async #clear(paths: CertPaths): Promise<void> {
+    const tools = { ...this.#tools, locks: this.locks, log: this.#log }
+    if (!this.#options.dryRun) await clearLeftovers(this.#job, paths, tools)
   }
 
   async #dryRun(judgement: Judgement, decision: Work): Promise<Outcome> {
@@ -248,6 +253,7 @@ class Run {
 
   /** The poller starts it anew when its time has come, and not before. */
   async #notYet({ decision, current }: Judgement): Promise<NixacmeError> {
+    await this.#clear(current.paths)
     if (decision.kind === 'wait' && !this.#options.dryRun)
       await noteRetry(current.paths, decision.until, this.#watchTools)
     const fault = new NixacmeError('later', `waiting: ${decision.reason}`, { hints: ['--now tries at once'] })
@@ -283,18 +289,5 @@ class Run {
         return unreachable(outcome)
     }
     return outcome.kind
-  }
-}
-
-type Work = Extract<Decision, { kind: Action }>
-
-const headline = ({ kind, reason }: Work): string => `${whatIsDone[kind]}: ${reason}`
-
-/** What cannot be done does not hide what went wrong before. */
-function attempt(action: () => void): void {
-  try {
-    action()
-  } catch {
-    // A full disk, as a rule: the failure that is being told is the one that matters.
   }
 }

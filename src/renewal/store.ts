@@ -69,10 +69,11 @@ const spaceNeeded = 256 * 1024
  * `permission` (77), nothing left behind.
  */
 export function proveSpace(paths: CertPaths): void {
-  for (const dir of [paths.certificates, paths.out]) {
+  for (const dir of [paths.legoCert, paths.certificates, paths.out]) {
     const probe = temporaryName(dir, 'space')
     try {
       removeTemporaries(dir)
+      if (dir === paths.legoCert) continue
       writeNew(probe, Buffer.alloc(spaceNeeded), { mode: 0o600 })
       fs.unlinkSync(probe)
     } catch (e) {

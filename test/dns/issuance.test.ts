@@ -127,6 +127,25 @@ test('at Pebble, which asks a real PowerDNS', async (t) => {
     },
   )
 
+  await t.test('a trial is killed: a run with nothing due takes its records away, without the CA', async () => {
+    const running = spawnCli(['dns', 'test', cert], { env })
+    await untilRecord(running)
+    await running.end('SIGKILL')
+    const before = pebble.count(' /')
+    writeFileSync(join(scene.dir, 'key'), 'canary-wrong\n')
+    const failing = await scene.nixacme('renew', cert)
+    assert.equal(failing.status, 0, failing.stderr)
+    assert.match(failing.stderr, /skipping renewal/)
+    assert.match(failing.stderr, /warning: .*cannot remove the TXT record .*\n.*the next run tries again/)
+    assert.equal(existsSync(ledgerOf(scene)), true)
+    writeFileSync(join(scene.dir, 'key'), 'canary-key\n')
+    const { status, stderr } = await scene.nixacme('renew', cert)
+    assert.equal(status, 0, stderr)
+    assert.match(stderr, /skipping renewal/)
+    await assertNothingLeft(scene)
+    assert.equal(pebble.count(' /'), before)
+  })
+
   await t.test('stopped while its records are there: it takes them away itself', async () => {
     const running = spawnCli(['renew', '--now', cert], { env })
     await untilRecord(running)

@@ -1,8 +1,18 @@
 // The bundle: small and offline where nothing is due, complete where something is.
 import assert from 'node:assert/strict'
-import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join, relative } from 'node:path'
+import { dirname, join, relative } from 'node:path'
 import test, { before, type TestContext } from 'node:test'
 import { pathToFileURL } from 'node:url'
 import type { BuildResult } from 'esbuild'
@@ -146,6 +156,18 @@ test('a renew with nothing due loads the short way, the lock, and none of the he
     ),
     [],
   )
+
+  // What a killed run has left is seen on this way, too, and taken away on the long one.
+  const challenge = join(dir, 'www/.well-known/acme-challenge/token')
+  const lent = join(roots.state, '.lego/x.test/.lego.1-1.tmp/secrets')
+  const ledger = join(roots.state, '.lego/x.test/.challenges.json')
+  for (const folder of [lent, dirname(challenge)]) mkdirSync(folder, { recursive: true })
+  writeFileSync(challenge, 'x')
+  writeFileSync(ledger, JSON.stringify({ version: 1, traces: [{ kind: 'file', path: challenge }] }), { mode: 0o600 })
+  const clearing = await run(process.execPath, [join(repository, 'bin/nixacme.js'), 'renew', 'x.test'], { env })
+  assert.equal(clearing.status, 0, clearing.stderr)
+  assert.match(clearing.stderr, /taking away what an earlier run has left of its challenges/)
+  for (const path of [challenge, lent, ledger]) assert.ok(!existsSync(path), path)
 })
 
 test('without a build the command says what to do', async () => {

@@ -71,7 +71,7 @@ describe('ends', { concurrency: 3 }, () => {
       const again = await world.nixacme(['renew', '--now', cert])
       assert.equal(again.status, 0, again.stderr)
       assert.deepEqual(
-        readdirSync(world.paths().certificates).filter((name) => scratch.test(`/${name}`)),
+        readdirSync(world.paths().legoCert).filter((name) => scratch.test(`/${name}`)),
         [],
       )
     })

@@ -126,6 +126,45 @@ test('a torn installation waits for who works on the certificate: that run does 
   held?.release()
 })
 
+test('what a killed run has left is taken away on a day with nothing due, and while a try has to wait', async (t) => {
+  const { tryFolder } = await import('../../src/renewal/lock.ts')
+  const place = makePlace(t)
+  await installed(place)
+  const { challenges, legoCert } = place.paths
+  const lent = join(legoCert, '.lego.1-2.tmp', 'secrets', 'TOKEN_FILE')
+  const leave = () => {
+    fs.mkdirSync(join(lent, '..'), { recursive: true })
+    for (const path of [lent, challenges]) fs.writeFileSync(path, 'x')
+  }
+  const clearChallenges = async () => fs.rmSync(challenges)
+  const left = () => [fs.existsSync(challenges), fs.existsSync(lent)]
+
+  leave()
+  const held = tryFolder(legoCert)
+  await place.run()
+  await place.run({ dryRun: true })
+  assert.deepEqual(left(), [true, true], 'of a run that is at work')
+  held?.release()
+  await place.run({ dryRun: true })
+  assert.deepEqual(left(), [true, true], 'a dry run changes nothing')
+
+  const failing = place.start({ clearChallenges: () => Promise.reject(new NixacmeError('unavailable', 'no way')) })
+  assert.equal((await failing.outcome).decision.kind, 'skip')
+  assert.match(
+    failing.said.join('\n'),
+    /^warning: what an earlier run has left cannot be taken away: no way, ignoring$/m,
+  )
+  assert.deepEqual(left(), [true, false])
+  assert.equal((await place.run({ clearChallenges })).decision.kind, 'skip')
+  assert.deepEqual(left(), [false, false])
+
+  leave()
+  writeCertificate(place.paths, place.job, dueSet)
+  writeMemory(place.paths, failedUntil(new Date(Date.now() + hour), place.job))
+  await assert.rejects(place.run({ clearChallenges }), is('later'))
+  assert.deepEqual(left(), [false, false])
+})
+
 test('a certificate that is not due and lives shorter than the installed one is kept out, with a warning', async (t) => {
   const place = makePlace(t)
   await installed(place)

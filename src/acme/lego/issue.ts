@@ -8,6 +8,7 @@ import { runProgram } from '../../process.ts'
 import { openAccount } from '../account.ts'
 import { readAccount } from '../account-files.ts'
 import { openSolvers } from '../challenges/open.ts'
+import type { Solvers } from '../challenges/solvers.ts'
 import { AcmeClient } from '../client.ts'
 import { checkIssued, type Issued, profileFor, withKnownAccount, withRenewal } from '../issue.ts'
 import { prepareKey, refuseAccountKey } from '../key-source.ts'
@@ -60,11 +61,17 @@ export async function issueByLego(req: LegoRequest): Promise<Issued | undefined>
   let transport: Transport | undefined
   try {
     signal.throwIfAborted()
-    const lego = await askLego(findLego(req.legoPath, req.env['PATH']), bareEnvironment(req.env), signal)
     transport = openTransport(req)
-    const { directoryUrl, plainHttp, userAgent } = req
-    const client = AcmeClient.open({ directoryUrl, plainHttp, transport, userAgent, now: () => req.now(), signal })
-    return await perform(lego, client, { ...req, transport })
+    const solvers = openSolvers({ ...req, signal, transport })
+    try {
+      const lego = await askLego(findLego(req.legoPath, req.env['PATH']), bareEnvironment(req.env), signal)
+      const { directoryUrl, plainHttp, userAgent } = req
+      const client = AcmeClient.open({ directoryUrl, plainHttp, transport, userAgent, now: () => req.now(), signal })
+      return await perform(lego, client, solvers, req)
+    } finally {
+      // What a run without lego left, which was killed.
+      if (!req.dryRun) await solvers.cleanUp()
+    }
   } finally {
     end()
     transport?.close()
@@ -74,7 +81,8 @@ export async function issueByLego(req: LegoRequest): Promise<Issued | undefined>
 async function perform(
   lego: Lego,
   client: AcmeClient,
-  req: LegoRequest & { readonly transport: Transport },
+  solvers: Solvers,
+  req: LegoRequest,
 ): Promise<Issued | undefined> {
   readAccount(req.account, req.plainHttp)
   const prepared = await prepareKey(req)
@@ -92,12 +100,10 @@ async function perform(
   const account = await openAccount(client, req)
   const accountKey = readAccount(req.account, req.plainHttp).keyPem
   if (prepared.keyPem !== undefined && accountKey !== undefined) refuseAccountKey(prepared.keyPem, accountKey, req.key)
-  const solvers = openSolvers({ ...req, signal: client.signal })
   // Lego listens and asks the DNS provider itself.
   if (order.challenge.kind === 'webroot') await solvers.prepare()
   const work = () => new LegoRun(lego, order, req, client.signal).perform()
-  // What a run without lego left, which was killed.
-  const brought = await withKnownAccount(client, req, account, work).finally(() => solvers.cleanUp())
+  const brought = await withKnownAccount(client, req, account, work)
   const keyPem = brought.key ?? prepared.keyPem
   if (keyPem === undefined) throw new NixacmeError('refused', 'lego brought a certificate without its key')
   req.refuseKey(keyPem)

@@ -73,6 +73,7 @@ async function perform({ round, job, roots, events, delayMs, holdMs, accountMs }
         }),
         gid: undefined,
         onDecision() {},
+        async clearChallenges() {},
         async obtain(_job, { withAccountLock }) {
           reached = true
           say({ said: 'holding', round })

@@ -21,6 +21,8 @@ export interface Start extends Partial<RenewOptions> {
   readonly signal?: AbortSignal
   /** Default: the CA must not be asked. */
   readonly obtain?: Obtain
+  /** Default: nothing is there to be taken away. */
+  readonly clearChallenges?: () => Promise<void>
 }
 
 /** A run on its way. */
@@ -80,6 +82,7 @@ export function makePlace(t: { after(action: () => void): void }, job: Job = mak
         log,
         gid: undefined,
         onDecision: (decision) => decisions.push(decision),
+        clearChallenges: options.clearChallenges ?? (() => Promise.reject(new Error('nothing was left'))),
         obtain: options.obtain ?? (() => Promise.reject(new Error('the CA was asked'))),
       },
     )
