@@ -31,6 +31,8 @@ export interface Refusal {
   readonly links: readonly string[]
   /** The names that could not be validated. */
   readonly unproven: readonly string[]
+  /** The same order would end like this again, and cost a certificate each time. */
+  readonly isLasting?: boolean
 }
 
 /**

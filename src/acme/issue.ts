@@ -2,7 +2,7 @@
 import { flawOfMustStaple } from '../certificate/must-staple.ts'
 import { readLeaf } from '../certificate/read.ts'
 import { checkSet } from '../certificate/verify.ts'
-import { NixacmeError } from '../errors.ts'
+import { NixacmeError, type Refusal } from '../errors.ts'
 import { chooseProfile, profileWords } from '../job/profile.ts'
 import { openAccount, reopenAccount } from './account.ts'
 import { readAccount } from './account-files.ts'
@@ -137,13 +137,23 @@ async function perform(client: AcmeClient, solvers: Solvers, key: PreparedKey, r
   return { ...issued, stored: () => forgetOrder(file, log) }
 }
 
+/** A CA that ignores must-staple, or has no OCSP, gives no other certificate the next time. */
+class NoStapling extends NixacmeError {
+  override get refusal(): Refusal {
+    return { retryAfter: undefined, links: [], unproven: [], isLasting: true }
+  }
+}
+
 /** Throws `refused` (76) unless the certificate is what was asked for. */
 export function checkIssued(key: string, chain: readonly string[], { names, mustStaple, now }: IssueRequest): void {
   checkSet({ key, chain }, names, now())
   const flaw = mustStaple ? flawOfMustStaple(chain[0] ?? '') : undefined
   if (flaw !== undefined)
-    throw new NixacmeError('refused', `the CA sent something that cannot be used: ${flaw}`, {
-      hints: ['nothing was stored and the old certificate stays; set ocspMustStaple = false where the CA has no OCSP'],
+    throw new NoStapling('refused', `the CA sent something that cannot be used: ${flaw}`, {
+      hints: [
+        'nothing was stored and the old certificate stays; set ocspMustStaple = false where the CA has no OCSP',
+        'nothing more is ordered from this CA before the config changes; --now orders once more',
+      ],
     })
 }
 

@@ -49,14 +49,27 @@ export class Diary {
 
   /**
    * A new order is about to be placed. Throws `later` (75) where that would be one too many (the run has begun for one that
-   * was under way), and nobody asked for it.
+   * was under way), or `refused` (76) where its certificate could not be used either, and nobody asked for it.
    */
   ordering(): void {
     const { wish, now, atOnce } = this.#options
+    if (!atOnce) this.#refuseUseless()
     const held = atOnce ? undefined : longest(byOrders(this.#memory, wish, now()), now())
     if (held) throw new NixacmeError('later', `no new order before ${isoMinute(held.until)}: ${held.why}`)
     this.#ordered = true
     this.#write({ orders: [...this.#memory.orders, { at: now(), names: nameSet(wish.names) }] })
+  }
+
+  #refuseUseless(): void {
+    const { useless } = this.#memory
+    if (useless?.config !== this.#options.wish.config) return
+    throw new NixacmeError(
+      'refused',
+      `no new order, as that of ${isoMinute(useless.at)} was in vain: ${useless.message}`,
+      {
+        hints: ['a changed config, or --now, orders again'],
+      },
+    )
   }
 
   /** It was not placed after all: nothing got as far as the CA. */
@@ -80,7 +93,7 @@ export class Diary {
 
   /** The certificate is there. */
   succeeded(): void {
-    this.#write({ failure: undefined, attempt: undefined, unproven: this.#before.unproven })
+    this.#write({ failure: undefined, attempt: undefined, unproven: this.#before.unproven, useless: undefined })
   }
 
   /** A signal ended the work, which is no failure. */
@@ -103,20 +116,24 @@ export class Diary {
     const unproven = this.#memory.unproven.filter(
       (entry) => this.#before.unproven.includes(entry) || !proven.includes(entry.name),
     )
-    this.#write({ failure, attempt: undefined, unproven })
+    const lasting = e.refusal?.isLasting && {
+      useless: { at: now(), message: e.message.slice(0, longestText), config: wish.config },
+    }
+    this.#write({ failure, attempt: undefined, unproven, ...lasting })
     return isHarmless ? undefined : failure
   }
 
   #write(change: { readonly [K in keyof Memory]?: Memory[K] | undefined }): void {
     const { path, gid, now } = this.#options
     const since = (window: number) => (entry: { readonly at: Date }) => entry.at.getTime() > now().getTime() - window
-    const { orders = [], unproven = [], failure, attempt, offered } = { ...this.#memory, ...change }
+    const { orders = [], unproven = [], failure, attempt, offered, useless } = { ...this.#memory, ...change }
     this.#memory = {
       ...(failure && { failure }),
       ...(attempt && { attempt }),
       orders: orders.filter(since(orderWindow)),
       unproven: unproven.filter(since(validationWindow)),
       ...(offered && { offered }),
+      ...(useless && { useless }),
     }
     writeMemory(path, this.#memory, gid)
   }

@@ -51,6 +51,15 @@ export interface Unproven {
   readonly name: string
 }
 
+/** A certificate that came and could not be used, for a reason that another one would have, too. */
+export interface Useless {
+  readonly at: Date
+  /** One sentence. */
+  readonly message: string
+  /** What the config was then: with another one it is ordered again. */
+  readonly config: string
+}
+
 export interface Memory {
   readonly failure?: Failure
   readonly attempt?: Attempt
@@ -60,6 +69,7 @@ export interface Memory {
   readonly unproven: readonly Unproven[]
   /** Names of the profiles that the CA offered when it was asked last. */
   readonly offered?: readonly string[]
+  readonly useless?: Useless
 }
 
 export const emptyMemory: Memory = { orders: [], unproven: [] }
@@ -108,6 +118,11 @@ function readAttempt(value: unknown): Attempt | undefined {
   return since && isFields(value) ? { since, crashes: count(value['crashes']) } : undefined
 }
 
+function readUseless(value: unknown): Useless | undefined {
+  const at = isFields(value) ? instant(value['at']) : undefined
+  return at && isFields(value) ? { at, message: text(value['message']), config: text(value['config']) } : undefined
+}
+
 /** The entries of a list that have an instant `at` and a text `key`. */
 function dated<K extends string>(value: unknown, key: K): ({ readonly at: Date } & Readonly<Record<K, string>>)[] {
   return (Array.isArray(value) ? value : []).flatMap((entry: unknown) => {
@@ -146,12 +161,14 @@ export function readMemory(path: string): Memory {
       hints: ['it was written by a newer nixacme: use that one', ...hints],
     })
   const [failure, attempt] = [readFailure(fields['failure']), readAttempt(fields['attempt'])]
+  const useless = readUseless(fields['useless'])
   return {
     ...(failure && { failure }),
     ...(attempt && { attempt }),
     orders: dated(fields['orders'], 'names'),
     unproven: dated(fields['unproven'], 'name'),
     ...(Array.isArray(fields['offered']) && { offered: texts(fields['offered']) }),
+    ...(useless && { useless }),
   }
 }
 
