@@ -65,6 +65,21 @@ export class NixacmeError extends Error {
   }
 }
 
+/** What was to prove control over names failed on our side: no CA has said no, and with another one it would be no better. */
+export class ProofError extends NixacmeError {
+  override readonly name = 'ProofError'
+  readonly #problem: string
+
+  constructor(e: NixacmeError) {
+    super(e.kind, e.message, { hints: e.hints, cause: e })
+    this.#problem = e.problem
+  }
+
+  override get problem(): string {
+    return this.#problem
+  }
+}
+
 /** True for a Node.js system error with this code, e.g. `hasCode(e, 'ENOENT')`. */
 export const hasCode = (e: unknown, ...codes: string[]): e is NodeJS.ErrnoException =>
   e instanceof Error && 'code' in e && typeof e.code === 'string' && codes.includes(e.code)

@@ -33,10 +33,17 @@ export function bindingCredentials(variables: (name: string) => string | undefin
   return { kid, hmac: Buffer.from(hmac, 'base64url') }
 }
 
+/** What one CA wants another may not. */
+class BindingMissing extends NixacmeError {
+  override get problem(): string {
+    return 'externalAccountRequired'
+  }
+}
+
 /** The CA wants a binding and there are no credentials: `config` (78). */
 export const bindingMissing = (host: string, cause?: unknown): NixacmeError => {
   const { hints } = lacking([kidName, hmacName], '')
-  return new NixacmeError('config', `the CA at '${host}' registers only accounts with an external account binding`, {
+  return new BindingMissing('config', `the CA at '${host}' registers only accounts with an external account binding`, {
     hints,
     cause,
   })

@@ -9,7 +9,7 @@ import { isSecure } from '../url.ts'
 import { type Answer, assertGood, bodyOf, chainOf, nonsense, problemOf } from './answer.ts'
 import { NoncePool } from './nonces.ts'
 import { jittered, pause } from './pace.ts'
-import { persist } from './persist.ts'
+import { type Persistence, persist } from './persist.ts'
 import { problemType } from './problem.ts'
 import type { Transport } from './transport.ts'
 import { type Directory, type Reader, readDirectory } from './types.ts'
@@ -37,6 +37,8 @@ export interface Post<T> {
   /** What a refusal refuses: `the order of 'example.com'`. */
   readonly refused: string
   readonly read: Reader<T>
+  /** A second one would be another: it is not repeated where the first got no answer. */
+  readonly isOnce?: boolean
 }
 
 export interface Tell {
@@ -62,7 +64,7 @@ export interface Reply<T> {
   readonly retryAfter: number | undefined
 }
 
-interface SignedRequest {
+interface SignedRequest extends Pick<Persistence, 'isOnce'> {
   /** Null: a POST-as-GET. */
   readonly payload: object | null
   readonly headers?: object
@@ -192,8 +194,8 @@ export class AcmeClient {
    * A signed request. Throws AcmeProblem for a refusal, `unavailable` (69) when the CA cannot be reached or answers
    * nonsense, the signal's reason when it is aborted.
    */
-  async post<T>(url: string, { payload, refused, read }: Post<T>): Promise<Reply<T>> {
-    const answer = await this.#signed(url, { payload: payload ?? null, refused })
+  async post<T>(url: string, { payload, refused, read, isOnce }: Post<T>): Promise<Reply<T>> {
+    const answer = await this.#signed(url, { payload: payload ?? null, refused, isOnce })
     return { body: this.#read(answer, read), location: this.#locationOf(answer), retryAfter: answer.retryAfter }
   }
 
@@ -225,23 +227,27 @@ export class AcmeClient {
     return absolute
   }
 
-  async #signed(url: string, { payload, headers = {}, refused, ...signer }: SignedRequest): Promise<Answer> {
+  async #signed(url: string, { payload, headers = {}, refused, isOnce, ...signer }: SignedRequest): Promise<Answer> {
     for (let badNonces = 0; ; badNonces++) {
       if (badNonces > quickBadNonces) await pause(jittered(0.02), this.signal)
-      const answer = await persist(this.signal, async () => {
-        const nonces = await this.#nonces()
-        const nonce = await nonces.take(this.signal)
-        let fresh: string | undefined
-        try {
-          const { http, kid } = { ...this.#shared, ...signer }
-          const data = http.createSignedBody(url, payload, { nonce, kid: kid ?? null })
-          const received = await this.#shared.wire.send({ method: 'post', url, data, headers }, this.signal)
-          fresh = received.nonce
-          return received
-        } finally {
-          nonces.give(fresh)
-        }
-      })
+      const answer = await persist(
+        this.signal,
+        async () => {
+          const nonces = await this.#nonces()
+          const nonce = await nonces.take(this.signal)
+          let fresh: string | undefined
+          try {
+            const { http, kid } = { ...this.#shared, ...signer }
+            const data = http.createSignedBody(url, payload, { nonce, kid: kid ?? null })
+            const received = await this.#shared.wire.send({ method: 'post', url, data, headers }, this.signal)
+            fresh = received.nonce
+            return received
+          } finally {
+            nonces.give(fresh)
+          }
+        },
+        { isOnce },
+      )
       if (answer.status < 400) return answer
       const problem = problemOf(answer, refused)
       if (problem.type !== problemType('badNonce') || badNonces >= mostBadNonces) throw problem

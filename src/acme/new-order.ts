@@ -22,7 +22,7 @@ export interface OrderTerms {
 interface Circumstances {
   /** What a refusal refuses: `the order of 'example.com'`. */
   readonly about: string
-  readonly diary: Pick<Diary, 'ordering'>
+  readonly diary: Pick<Diary, 'ordering' | 'notOrdered'>
   readonly log: Log
 }
 
@@ -48,12 +48,15 @@ export async function newOrder(client: AcmeClient, terms: OrderTerms, at: Circum
         payload: payloadOf(wanted),
         refused: at.about,
         read: readOrder,
+        isOnce: true,
       })
       if (reply.location === undefined) throw nonsense(directory.newOrder, 'an order without a Location')
       return { order: reply.body, url: reply.location }
     } catch (e) {
-      const dropped = e instanceof AcmeProblem ? wishToDrop(e, wanted) : undefined
-      if (!(e instanceof AcmeProblem) || dropped === undefined) throw e
+      if (!(e instanceof AcmeProblem)) throw e
+      at.diary.notOrdered()
+      const dropped = wishToDrop(e, wanted)
+      if (dropped === undefined) throw e
       say(dropped, e, at.log)
       wanted = { ...wanted, [dropped]: undefined }
     }

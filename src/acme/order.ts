@@ -26,7 +26,7 @@ const tellingWait = 10
 
 export interface OrderRequest extends OrderTerms {
   readonly solvers: Solvers
-  readonly diary: Pick<Diary, 'ordering' | 'answering'>
+  readonly diary: Pick<Diary, 'ordering' | 'notOrdered' | 'answering'>
   /**
    * A certificate request and its key: `keyPem` where an earlier run stored one, else as the config says. Made when the
    * CA has accepted the order, while it validates.

@@ -9,11 +9,20 @@ const firstPause = 0.5
 /** Seconds. A Retry-After with a 5xx is waited for only when it is short: the failure memory does the long waits. */
 const longestWait = 10
 
+export interface Persistence {
+  /** What got no answer is not sent again: it may have arrived. */
+  readonly isOnce?: boolean | undefined
+}
+
 /**
  * Sends until there is an answer below 500, at most three times more. The last answer is returned, the last error thrown;
  * a 429 is an answer, never repeated here. Throws the signal's reason at once when it is aborted.
  */
-export async function persist(signal: AbortSignal, send: () => Promise<Answer>): Promise<Answer> {
+export async function persist(
+  signal: AbortSignal,
+  send: () => Promise<Answer>,
+  { isOnce = false }: Persistence = {},
+): Promise<Answer> {
   for (let repetition = 1; ; repetition++) {
     let wait = jittered(firstPause * 2 ** (repetition - 1))
     try {
@@ -22,7 +31,7 @@ export async function persist(signal: AbortSignal, send: () => Promise<Answer>):
       if (answer.status < 500 || repetition > mostRepetitions || asked > longestWait) return answer
       wait = Math.max(wait, asked)
     } catch (e) {
-      if (!isTransient(e) || repetition > mostRepetitions) throw e
+      if (isOnce || !isTransient(e) || repetition > mostRepetitions) throw e
     }
     await pause(wait, signal)
   }

@@ -24,6 +24,8 @@ export interface PresentCertificate {
 export interface Diary {
   /** A new order is about to be placed. */
   ordering(): void
+  /** It was not placed after all: refused, or nothing got as far as the CA. */
+  notOrdered(): void
   /** The challenges of these names are about to be answered. */
   answering(names: readonly string[]): void
   /** What the CA offers. */

@@ -101,7 +101,7 @@ async function renewOne(
         deadlineSeconds: job.orderTimeout,
         dryRun: settings.dryRun,
       }
-      const issued = await issueBy(job, request, { standing, diary, secrets })
+      const issued = await issueBy(job, request, { standing, secrets })
       if (!issued) return undefined
       const { keyPem: key, chain, certUrl, accountUrl, renewal } = issued
       return { key, chain, certUrl, accountUrl, renewal, stored: () => issued.stored() }
@@ -141,13 +141,12 @@ async function renewOne(
 async function issueBy(
   { engine, domainHash, names: [domain = ''] }: Job,
   request: IssueRequest,
-  { standing: { paths, state }, diary, secrets }: Pick<Errand, 'standing' | 'diary'> & { readonly secrets: Secrets },
+  { standing: { paths, state }, secrets }: Pick<Errand, 'standing'> & { readonly secrets: Secrets },
 ): Promise<Issued | undefined> {
   if (engine.kind === 'native') return (await import('../acme/issue.ts')).issue(request)
   const { issueByLego } = await import('../acme/lego/issue.ts')
   return issueByLego({
     ...request,
-    diary,
     legoPath: engine.path,
     flags: engine.flags,
     isRenewal: state.domainHash === domainHash,

@@ -1,6 +1,6 @@
 // The memory of one certificate at one CA while a run works on it: each change is on disk when the call returns, so that
 // whatever ends the run, the next one knows what the CA was asked for.
-import { NixacmeError } from '../errors.ts'
+import { NixacmeError, ProofError } from '../errors.ts'
 import { isoMinute } from '../time.ts'
 import type { FailureKind, Memory } from './memory.ts'
 import { type Failure, writeMemory } from './memory.ts'
@@ -33,6 +33,8 @@ export class Diary {
   readonly #options: DiaryOptions
   #asked: readonly string[] = []
   #ordered = false
+  /** It has answered: what fails from here on costs it something each time. */
+  #hasReached = false
 
   /** The certificate's lock must be held. `memory` is what was read under it. */
   constructor(memory: Memory, options: DiaryOptions) {
@@ -72,7 +74,7 @@ export class Diary {
     )
   }
 
-  /** It was not placed after all: nothing got as far as the CA. */
+  /** It was not placed after all: refused, or nothing got as far as the CA. */
   notOrdered(): void {
     if (!this.#ordered) return
     this.#ordered = false
@@ -81,13 +83,15 @@ export class Diary {
 
   /** The challenges of these names are about to be answered: failures, until the contrary is known. */
   answering(names: readonly string[]): void {
-    this.#asked = names
+    // A name and its wildcard are one to the CA.
+    this.#asked = [...new Set(names)]
     const at = this.#options.now()
-    this.#write({ unproven: [...this.#memory.unproven, ...names.map((name) => ({ at, name }))] })
+    this.#write({ unproven: [...this.#memory.unproven, ...this.#asked.map((name) => ({ at, name }))] })
   }
 
   /** What the CA offers: on disk with what is written next. */
   offers({ profiles }: { readonly profiles: readonly string[] }): void {
+    this.#hasReached = true
     this.#memory = { ...this.#memory, offered: profiles }
   }
 
@@ -102,16 +106,17 @@ export class Diary {
   }
 
   /**
-   * Writes a failure down. `undefined` where the fault is this machine's and nothing was ordered: that is not the CA's
+   * Writes a failure down. `undefined` where the fault is this machine's and the CA was not asked: that is not its
    * business, and the next run may try at once.
    */
   failed(e: NixacmeError): Failure | undefined {
     const { now, chance, wish } = this.#options
     const kind = kindOf(e)
-    const isHarmless = kind === 'local' && !this.#ordered
+    const isHarmless = kind === 'local' && !this.#ordered && !this.#hasReached
     const earlier = standingFailure(this.#before, wish.config, now())
     const failure = isHarmless ? earlier : failureOf(e, kind, earlier, { at: now(), config: wish.config, chance })
-    const proven = this.#asked.filter((name) => kind === 'validation' && !e.refusal?.unproven.includes(name))
+    const failed = e.refusal?.unproven ?? []
+    const proven = this.#asked.filter((name) => failed.length > 0 && !failed.includes(name))
     // Those of this run alone: what an earlier one could not prove stays as it was.
     const unproven = this.#memory.unproven.filter(
       (entry) => this.#before.unproven.includes(entry) || !proven.includes(entry.name),
@@ -139,7 +144,13 @@ export class Diary {
   }
 }
 
-function kindOf({ kind, refusal }: NixacmeError): FailureKind {
+/** Problems that are this CA's own: a CAA record that lets another one in, no account without its credentials. */
+const ofThisCa = ['caa', 'externalAccountRequired']
+
+function kindOf(e: NixacmeError): FailureKind {
+  const { kind, problem, refusal } = e
+  if (e instanceof ProofError) return 'local'
+  if (ofThisCa.includes(problem)) return 'refused'
   if (kind === 'unavailable') return 'network'
   if (kind === 'later' && refusal) return 'rateLimited'
   if (kind !== 'refused') return 'local'

@@ -84,6 +84,7 @@ class Run {
   readonly #options: RenewOptions
   readonly #tools: Tools
   readonly #log: Log
+  readonly #watchTools: WatchTools
   /** CAs that have failed in this run: none is asked twice, not even where no failure holds it back. */
   readonly #asked = new Set<string>()
 
@@ -93,6 +94,7 @@ class Run {
     this.#options = options
     this.#tools = tools
     this.#log = tools.log.about(job.cert)
+    this.#watchTools = { host, log: this.#log }
     const patience = options.patience === undefined ? job.lock.timeout : options.patience
     const { legoCert } = pathsOf(roots, job)
     this.locks = new RunLocks({ job, roots, legoCert, host, log: this.#log, patience, slot: tools.slot })
@@ -115,10 +117,6 @@ class Run {
     return this.#work(now, now.decision)
   }
 
-  get #watchTools(): WatchTools {
-    return { host: this.#tools.host, log: this.#log }
-  }
-
   get #slotNumber(): number | null {
     return this.locks.slot?.number ?? null
   }
@@ -133,9 +131,8 @@ class Run {
     }
   }
 
-  #judge(): Judgement {
-    const { roots, host } = this.#tools
-    return judge(this.#job, roots, host, this.#options.atOnce)
+  #judge(atOnce = this.#options.atOnce): Judgement {
+    return judge(this.#job, this.#tools.roots, this.#tools.host, atOnce)
   }
 
   #look(): Judgement {
@@ -198,8 +195,10 @@ class Run {
       if (this.#tools.host.interrupted.aborted) throw fault
       // Where it cannot be written down, what went wrong before is what is to be told.
       attempt(() => diary.failed(fault))
+      // Whoever asked for this one (`--now`): the next tries come by themselves.
+      const later = this.#judge(false)
+      if (later.decision.kind === 'wait') await noteRetry(later.current.paths, later.decision.until, this.#watchTools)
       const next = this.#judge()
-      if (next.decision.kind === 'wait') await noteRetry(next.current.paths, next.decision.until, this.#watchTools)
       this.#asked.add(standing.server.directoryUrl)
       const isAnothersTurn = !this.#asked.has(next.standing.server.directoryUrl)
       if (!isAnothersTurn || next.decision.kind === 'skip' || next.decision.kind === 'wait')

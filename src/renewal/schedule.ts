@@ -120,7 +120,8 @@ export function byOrders({ orders }: Memory, { names, notAfter }: Wish, now: Dat
 }
 
 function byValidations({ unproven }: Memory, { names }: Wish, now: Date): HeldBack[] {
-  return names.flatMap((name) => {
+  // As the CA has them: a wildcard is proven at the name below it.
+  return [...new Set(names.map((name) => name.replace(/^\*\./, '')))].flatMap((name) => {
     const counted = within(unproven, validationWindow, now, (entry) => entry.name === name)
     if (counted.length < mostUnproven) return []
     const oldest = counted.at(-mostUnproven) ?? 0

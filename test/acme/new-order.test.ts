@@ -163,6 +163,7 @@ test('what is remembered: the offer, each order before it is sent, the names bef
   const diary: Diary = {
     offers: ({ profiles }) => told.push(`offers ${profiles}`),
     ordering: () => told.push('ordering'),
+    notOrdered: () => told.push('not ordered'),
     answering: (which) => told.push(`answering ${which}`),
   }
   const meta = withMeta({ profiles: { classic: '' } })
@@ -171,11 +172,12 @@ test('what is remembered: the offer, each order before it is sent, the names bef
     return call.path === '/order' && call.count === 1 ? problem('unauthorized', 'not yours') : meta(call)
   })
   await failureOf(issue(bench(t, ca.directoryUrl, { diary, replaces }).req))
-  const challenges = told.splice(6)
+  const challenges = told.splice(7)
   assert.deepEqual(told, [
     'offers classic',
     'ordering',
     '/order',
+    'not ordered',
     'ordering',
     '/order',
     'answering a.example,b.example',
@@ -185,7 +187,7 @@ test('what is remembered: the offer, each order before it is sent, the names bef
 
 test('valid authorizations need no answer: none is remembered', async (t) => {
   const answered: string[] = []
-  const diary: Diary = { offers() {}, ordering() {}, answering: (which) => answered.push(...which) }
+  const diary: Diary = { offers() {}, ordering() {}, notOrdered() {}, answering: (which) => answered.push(...which) }
   const ca = await startFakeCa(
     t,
     at('/authz/0', (call) => ({

@@ -75,7 +75,7 @@ export function bench(t: TestContext, directoryUrl: string, changes: Partial<Iss
     ledger: { path: join(dir, '.challenges.json'), uid: process.getuid?.() ?? 0, gid: undefined },
     order: { path: join(dir, '.order.json'), uid: process.getuid?.() ?? 0, gid: undefined },
     present: undefined,
-    diary: { ordering() {}, answering() {}, offers() {} },
+    diary: { ordering() {}, notOrdered() {}, answering() {}, offers() {} },
     groupGid: undefined,
     groupName: 'acme',
     variables: () => undefined,

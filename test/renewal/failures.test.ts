@@ -3,11 +3,13 @@
 import assert from 'node:assert/strict'
 import * as fs from 'node:fs'
 import { test } from 'node:test'
-import { NixacmeError, type Refusal } from '../../src/errors.ts'
-import { pathsOf } from '../../src/job/job.ts'
-import { readMemory } from '../../src/renewal/memory.ts'
+
+import { bindingMissing } from '../../src/acme/account-binding.ts'
+import { NixacmeError, ProofError } from '../../src/errors.ts'
+import { readWatch, watchOf } from '../../src/renewal/renewal-info-file.ts'
 import { shownIn } from '../job/support.ts'
 import { day, makeSet } from '../support/certificates.ts'
+import { away, clock, failsWith, Refused, remembered, statusOf } from './support/failing.ts'
 import { makeJob } from './support/lock-job.ts'
 import { handsOut, makePlace, type Place, type Start } from './support/renewal.ts'
 import { writeAccount, writeCertificate, writeMemory } from './support/stored.ts'
@@ -17,47 +19,12 @@ const fresh = await makeSet({ names })
 /** 24 days left, of the 31 that there were when it became due. */
 const due = await makeSet({ names, notBefore: new Date(Date.now() - 65 * day) })
 const minute = 60_000
-
-class Refused extends NixacmeError {
-  readonly #refusal: Refusal
-  constructor(kind: 'later' | 'refused', refusal: Partial<Refusal>) {
-    super(kind, 'the CA refused the order')
-    this.#refusal = { retryAfter: undefined, links: [], unproven: [], ...refusal }
-  }
-  override get refusal(): Refusal {
-    return this.#refusal
-  }
-}
-
-const away = () => new NixacmeError('unavailable', "cannot reach the CA at 'ca.example'")
-
-/** A clock that a test sets; each run takes no time. */
-function clock() {
-  let now = Date.now()
-  return {
-    now: () => new Date(now),
-    pass(ms: number) {
-      now += ms
-    },
-  }
-}
-
-const failsWith = (e: () => Error): Pick<Start, 'obtain'> => ({ obtain: () => Promise.reject(e()) })
-const remembered = ({ paths }: Place) => readMemory(paths.memory)
+/** Hours. */
+const ago = (hours: number) => new Date(Date.now() - hours * 60 * minute)
 
 function withCertificate(place: Place, set = due): void {
   writeCertificate(place.paths, place.job, set)
   writeAccount(place.paths)
-}
-
-const statusOf = async (run: Promise<unknown>): Promise<number> => {
-  try {
-    await run
-    return 0
-  } catch (e) {
-    assert.ok(e instanceof NixacmeError, String(e))
-    return e.exitStatus
-  }
 }
 
 test('without a certificate each failure has its own status, and the tries come 1, 10, 100 minutes and a day apart', async (t) => {
@@ -166,6 +133,74 @@ test('orders and validations are on disk before the CA hears of them; what was p
   )
 })
 
+test('an order that the CA refused was none: the next one takes its place, however few are left', async (t) => {
+  const job = makeJob({ validMinDays: 3 })
+  const place = makePlace(t, job)
+  // 160 hours long, 50 of them left: two more orders would be spread over these.
+  withCertificate(place, await makeSet({ names, notBefore: ago(110), notAfter: ago(-50) }))
+  const orders = [40, 20].map((hours) => ({ at: ago(hours).toISOString(), names: names.join(' ') }))
+  writeMemory(place.paths, { version: 1, orders })
+  const placed: number[] = []
+  const run = place.run({
+    async obtain(_job, { diary }) {
+      for (const refused of [true, false]) {
+        diary.ordering()
+        placed.push(remembered(place).orders.length)
+        if (refused) diary.notOrdered()
+      }
+      throw away()
+    },
+  })
+  await statusOf(run)
+  assert.deepEqual(placed, [3, 3])
+})
+
+test('what is no refusal of this CA alone is told from what is', async (t) => {
+  const kindAfter = async (e: NixacmeError) => {
+    const place = makePlace(t)
+    await statusOf(
+      place.run({
+        async obtain(_job, { diary }) {
+          diary.offers({ profiles: [] } as never)
+          diary.ordering()
+          diary.answering(names)
+          throw e
+        },
+      }),
+    )
+    return remembered(place).failure?.kind
+  }
+  class Caa extends Refused {
+    override get problem(): string {
+      return 'caa'
+    }
+  }
+  assert.equal(await kindAfter(new Caa('refused', { unproven: names })), 'refused')
+  assert.equal(await kindAfter(new Refused('refused', { unproven: names })), 'validation')
+  assert.equal(await kindAfter(bindingMissing('ca.example')), 'refused')
+  for (const kind of ['unavailable', 'refused'] as const)
+    assert.equal(await kindAfter(new ProofError(new NixacmeError(kind, 'the DNS provider is away'))), 'local')
+})
+
+test('a fault of this machine once the CA has answered is remembered: each try would cost the CA something', async (t) => {
+  const place = makePlace(t)
+  let reached = 0
+  const full: Pick<Start, 'obtain'> = {
+    async obtain(_job, { diary }) {
+      reached++
+      diary.offers({ profiles: [] } as never)
+      throw new NixacmeError('write', 'no space left on device')
+    },
+  }
+  assert.deepEqual([await statusOf(place.run(full)), await statusOf(place.run(full)), reached], [73, 75, 1])
+})
+
+test('--now fails: the next tries come by themselves all the same', async (t) => {
+  const place = makePlace(t)
+  await statusOf(place.run({ ...failsWith(away), atOnce: true }))
+  assert.deepEqual(watchOf(readWatch(place.paths.renewalInfo)).retryAt, remembered(place).failure?.retryAt)
+})
+
 test('five orders were placed and one is under way: it is gone on with, but no sixth is placed, unless asked for', async (t) => {
   const place = makePlace(t)
   const orders = [1, 2, 3, 4, 5].map((age) => ({
@@ -218,70 +253,4 @@ test('a memory that cannot be written ends the run before the CA is asked', asyn
   const obtain = () => Promise.reject(new Error(String(calls++)))
   assert.ok([65, 73].includes(await statusOf(place.run({ obtain }))))
   assert.equal(calls, 0)
-})
-
-const [one, two] = ['https://one.example/dir', 'https://two.example/dir']
-const twoCas = () => makeJob({ server: one, servers: [one, two] })
-
-/** Asks a place with two CAs; each CA answers as its function does, and who was asked is counted. */
-function withTwo(place: Place, answers: Readonly<Record<string, () => ReturnType<NonNullable<Start['obtain']>>>>) {
-  const asked: string[] = []
-  const obtain: NonNullable<Start['obtain']> = (_job, { standing: { server } }) => {
-    asked.push(server.directoryUrl)
-    return answers[server.directoryUrl]?.() ?? Promise.reject(new Error('nobody'))
-  }
-  return { asked, run: (options: Start = {}) => place.run({ ...options, obtain }) }
-}
-
-test('a CA that refuses lets the next one in within the same run; what it gives is installed, and renewed by the first', async (t) => {
-  const place = makePlace(t, twoCas())
-  const { now, pass } = clock()
-  const refused = () => Promise.reject(new Refused('refused', {}))
-  const first = withTwo(place, { [one]: refused, [two]: handsOut(due).obtain as never })
-  const { server, installed } = await first.run({ now })
-  assert.deepEqual([first.asked, server.directoryUrl, installed], [[one, two], two, 'installed'])
-  const second = pathsOf(place.roots, place.job, place.job.servers[1])
-  assert.ok(fs.existsSync(second.certificate) && !fs.existsSync(place.paths.certificate))
-  assert.equal(remembered(place).failure?.kind, 'refused')
-  assert.equal(readMemory(second.memory).failure, undefined)
-  writeAccount(second)
-  // Due, and the first may be asked again.
-  pass(2 * 24 * 60 * minute)
-  const later = withTwo(place, { [one]: handsOut(fresh).obtain as never, [two]: refused })
-  assert.deepEqual([(await later.run({ now })).installed, later.asked], ['installed', [one]])
-})
-
-test('a CA that is away is waited for through its back-off, and only then is the next one asked', async (t) => {
-  const place = makePlace(t, twoCas())
-  const { now, pass } = clock()
-  const cas = withTwo(place, { [one]: () => Promise.reject(away()), [two]: handsOut(fresh).obtain as never })
-  for (let tries = 1; tries < 4; tries++) {
-    assert.equal(await statusOf(cas.run({ now })), 69)
-    assert.equal(await statusOf(cas.run({ now })), 75)
-    pass((remembered(place).failure?.retryAt.getTime() ?? 0) - now().getTime())
-  }
-  assert.equal((await cas.run({ now })).installed, 'installed')
-  assert.deepEqual(cas.asked, [one, one, one, one, two])
-})
-
-test('a name that cannot be proven is not taken to the next CA', async (t) => {
-  const place = makePlace(t, twoCas())
-  const unproven = () => Promise.reject(new Refused('refused', { unproven: names }))
-  const cas = withTwo(place, { [one]: unproven, [two]: handsOut(fresh).obtain as never })
-  assert.equal(await statusOf(cas.run()), 76)
-  assert.deepEqual(cas.asked, [one])
-})
-
-test('each CA has a memory of its own', async (t) => {
-  const place = makePlace(t, twoCas())
-  const refused = () => Promise.reject(new Refused('refused', {}))
-  const cas = withTwo(place, { [one]: refused, [two]: () => Promise.reject(away()) })
-  assert.equal(await statusOf(cas.run()), 69)
-  assert.deepEqual(cas.asked, [one, two])
-  const second = pathsOf(place.roots, place.job, place.job.servers[1])
-  assert.deepEqual([remembered(place).failure?.kind, readMemory(second.memory).failure?.kind], ['refused', 'network'])
-  assert.equal(await statusOf(cas.run()), 75)
-  assert.equal(cas.asked.length, 2)
-  writeMemory(second, { version: 9 })
-  assert.equal(await statusOf(cas.run()), 65)
 })

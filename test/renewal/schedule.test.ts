@@ -65,6 +65,15 @@ test("the CA's own Retry-After counts where it is longer, 34 hours too, and a mo
   assert.ok(retryAt(now, 1, 34 * 3600, 1) > after(34 * hour))
 })
 
+test('a wildcard is counted at the name where the CA validates it, once', () => {
+  const unproven = (count: number) => Array.from({ length: count }, () => ({ at: after(-minute), name: 'a.example' }))
+  const both = wish({ names: ['a.example', '*.a.example'] })
+  for (const w of [both, wish({ names: ['*.a.example'] })]) {
+    assert.equal(until(memory({ unproven: unproven(4) }), w), undefined)
+    assert.deepEqual(until(memory({ unproven: unproven(5) }), w), after(hour - minute))
+  }
+})
+
 test('a failure holds the next try back to its last millisecond, and says what it was', () => {
   const m = memory({ failure: failure({ count: 3, message: 'the CA is away' }) })
   assert.deepEqual(until(m, wish(), after(minute - 1)), after(minute))

@@ -1,6 +1,6 @@
 // The ways in which the names of one certificate are proven, as one: each name by its own, all of them side by side, and
 // whatever happens nothing stays behind, not even what an earlier run left that was killed.
-import { messageOf, NixacmeError } from '../../errors.ts'
+import { messageOf, NixacmeError, ProofError } from '../../errors.ts'
 import type { Log } from '../../log.ts'
 import type { Ledger, Trace } from './ledger.ts'
 import type { ChallengeType, Presentation, Solver, StandingProof } from './solver.ts'
@@ -25,6 +25,14 @@ const isStanding = (solver: Solver | StandingProof): solver is StandingProof => 
 
 const bare = (name: string): string => name.replace(/^\*\./, '')
 
+async function proving(work: () => Promise<void>): Promise<void> {
+  try {
+    await work()
+  } catch (e) {
+    throw e instanceof NixacmeError ? new ProofError(e) : e
+  }
+}
+
 export class Solvers {
   readonly #groups: readonly SolverGroup[]
   readonly #ledger: Ledger
@@ -40,14 +48,15 @@ export class Solvers {
     this.#log = log
   }
 
-  /** Throws as `Solver.prepare`. */
+  /** Throws ProofError for what `Solver.prepare` throws. */
   async prepare(): Promise<void> {
-    for (const { solver } of this.#groups) if (!isStanding(solver)) await solver.prepare()
+    for (const { solver } of this.#groups) if (!isStanding(solver)) await proving(async () => solver.prepare())
   }
 
-  /** Looks at what must stand there already, before anything is ordered. Throws as `StandingProof.verify`. */
+  /** Looks at what must stand there already, before anything is ordered. Throws ProofError likewise. */
   async verify(accountUrl: string): Promise<void> {
-    for (const { solver, names } of this.#groups) if (isStanding(solver)) await solver.verify(names, accountUrl)
+    for (const { solver, names } of this.#groups)
+      if (isStanding(solver)) await proving(() => solver.verify(names, accountUrl))
   }
 
   /** How a name is proven; a wildcard's authorization has the name without its `*.`. */
@@ -85,7 +94,7 @@ export class Solvers {
     // Of a run that was killed: under the same name they would be taken for another run's.
     await this.#removeAll(this.#ledger.traces.filter(({ kind }) => kind === 'answer'))
     const note = (traces: readonly Trace[]) => this.#ledger.add(traces)
-    const work = [...bySolver].map(async ([solver, all]) => solver.present(all, note))
+    const work = [...bySolver].map(([solver, all]) => proving(async () => solver.present(all, note)))
     await Promise.allSettled(work)
     await Promise.all(work)
   }

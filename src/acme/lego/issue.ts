@@ -14,7 +14,7 @@ import { checkIssued, type Issued, profileFor, withKnownAccount, withRenewal } f
 import { prepareKey, refuseAccountKey } from '../key-source.ts'
 import { bound } from '../pace.ts'
 import { isProblem } from '../problem.ts'
-import type { Diary, IssueRequest } from '../request.ts'
+import type { IssueRequest } from '../request.ts'
 import { openTransport, type Transport } from '../transport.ts'
 import { type LegoOrder, legoArguments, migrationArguments } from './arguments.ts'
 import { bareEnvironment, type Outfit, outfitOf } from './environment.ts'
@@ -22,13 +22,7 @@ import { legoFault } from './failure.ts'
 import { askLego, type Lego, legoWords } from './program.ts'
 import { type Brought, Scratch } from './scratch.ts'
 
-interface LegoDiary extends Diary {
-  /** The order was not placed after all: nothing got as far as the CA. */
-  notOrdered(): void
-}
-
 export interface LegoRequest extends IssueRequest {
-  readonly diary: LegoDiary
   /** Null: found in PATH. */
   readonly legoPath: string | null
   readonly flags: LegoFlags
