@@ -187,11 +187,12 @@ export function buildProgram(host: Host, finish: (status: number) => void): Comm
     .summary('replace and revoke a key that somebody else may have')
     .description('Gets a certificate with a new key, installs it, and then revokes the old one for ever.')
     .argument('<cert>', 'name of the certificate')
+    .addOption(new Option('--again', 'the key that an earlier, unfinished run brought, too'))
     .addOption(new Option('--yes', 'do it'))
     .action(
-      run(async (context, cert: string, options: { yes?: true }) => {
+      run(async (context, cert: string, { again, yes }: { again?: true; yes?: true }) => {
         const { compromiseCommand } = await import('./commands/compromise.ts')
-        return compromiseCommand(cert, options.yes === true, context)
+        return compromiseCommand(cert, { confirmed: yes === true, again: again === true }, context)
       }),
     )
 

@@ -9,11 +9,22 @@ import { acmeUser, isAcme } from './owner.ts'
 import { tell } from './post-run.ts'
 import { type CompromiseStep, compromiseStep } from './work-compromise.ts'
 
+export interface CompromiseSettings {
+  /** `--yes` */
+  readonly confirmed: boolean
+  /** `--again`: the key that an earlier run brought is replaced, too, before all of what that run left is done. */
+  readonly again: boolean
+}
+
 /**
  * Gives the exit status of the step that failed. Throws `usage` (64) when it is not confirmed, and for a certificate that
  * is not in the config; `permission` (77) for user acme, who runs no hooks; `data` (65) when there is no key; `hook` (1).
  */
-export async function compromiseCommand(cert: string, confirmed: boolean, context: Context): Promise<number> {
+export async function compromiseCommand(
+  cert: string,
+  { confirmed, again: isAgain }: CompromiseSettings,
+  context: Context,
+): Promise<number> {
   const { host, log, roots } = context
   if (await isAcme(host))
     throw new NixacmeError('permission', `the services have to be told, which is not for user '${acmeUser}' to do`, {
@@ -27,7 +38,7 @@ export async function compromiseCommand(cert: string, confirmed: boolean, contex
     isForAcme ? asAcme(jobs, { compromise: name }, context) : compromiseStep(job, name, context)
   if (!confirmed) return step('show')
   const again = `run 'nixacme compromise ${cert} --yes' again: it goes on from here`
-  const replaced = await step('replace')
+  const replaced = await step(isAgain ? 'replaceAgain' : 'replace')
   if (replaced !== 0) {
     log
       .about(cert)

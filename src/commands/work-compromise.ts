@@ -1,6 +1,8 @@
 // The work of `compromise`, as the user whose files they are, in two steps between which the hooks run: all keys go under
 // quarantine and a new one takes their place; then the old certificates are revoked. Each step goes on where a killed
 // one stopped, by what is on the disk.
+import { fingerprintsOf } from '../certificate/fingerprint.ts'
+import { readLeaf } from '../certificate/read.ts'
 import { messageOf, NixacmeError } from '../errors.ts'
 import { type Job, pathsOf } from '../job/job.ts'
 import type { CertPaths } from '../job/paths.ts'
@@ -17,7 +19,8 @@ import { ownerFinder } from './owner.ts'
 import { revokeAtCa, serialOf } from './revocation.ts'
 import { type SecretsOf, work } from './work.ts'
 
-export type CompromiseStep = 'show' | 'replace' | 'revoke'
+/** `replaceAgain`: the key that took the place of an earlier one may be somebody else's, too. */
+export type CompromiseStep = 'show' | 'replace' | 'replaceAgain' | 'revoke'
 
 /** One step; gives the exit status of what failed and was said. Throws as the steps do. */
 export async function compromiseStep(
@@ -30,7 +33,8 @@ export async function compromiseStep(
     case 'show':
       return show(job, context)
     case 'replace':
-      return replace(job, context, secretsOf)
+    case 'replaceAgain':
+      return replace(job, step === 'replaceAgain', context, secretsOf)
     case 'revoke':
       return revokeOld(job, context)
   }
@@ -57,12 +61,56 @@ function suspectsOf(job: Job, paths: CertPaths, now: Date): Suspect[] {
   return [...ofCertificates, ...lone.map(([, key]) => ({ chain: '', key, revokeAt: undefined }))]
 }
 
+/** What an earlier run left to be revoked, and what of it has ended: no CA revokes that any more. */
+function leftOf(paths: CertPaths, now: Date): { readonly unfinished: ToRevoke[]; readonly ended: ToRevoke[] } {
+  const left = toRevoke(paths)
+  const hasEnded = ({ chain }: ToRevoke) => readLeaf(chain).facts.notAfter <= now
+  return { unfinished: left.filter((one) => !hasEnded(one)), ended: left.filter(hasEnded) }
+}
+
+/** The good certificate that services have, PEM, leaf first; undefined where it is none, or they have none. */
+function goodInstalled({ out, ...paths }: CertPaths): string | undefined {
+  const installed = readInstalled(out)
+  return installed.kind === 'whole' && condemnation(paths, installed.leaf) === undefined ? installed.leaf : undefined
+}
+
+/**
+ * Whether the key in use is meant, too: it is not the one that an earlier run brought, whose old certificates are to be
+ * revoked yet.
+ */
+function isAnotherKey(unfinished: readonly ToRevoke[], inUse: string | undefined): boolean {
+  const print = inUse && fingerprintsOf(inUse).key
+  return print !== undefined && unfinished.some(({ successor }) => successor !== undefined && successor !== print)
+}
+
+/** What is to go under quarantine: with an earlier run to go on with only what came after it, and is meant. */
+function newSuspects(
+  job: Job,
+  paths: CertPaths,
+  unfinished: readonly ToRevoke[],
+  again: boolean,
+  now: Date,
+): Suspect[] {
+  const all = suspectsOf(job, paths, now)
+  if (unfinished.length === 0) return all
+  if (!again && !isAnotherKey(unfinished, goodInstalled(paths))) return []
+  return all.filter(({ chain }) => chain === '' || condemnation(paths, chain) === undefined)
+}
+
+const againHint = (cert: string): string =>
+  `if the key in use may be somebody else's, too: nixacme compromise ${cert} --again --yes`
+
 function show(job: Job, { host, roots }: Context): never {
   const paths = pathsOf(roots, job)
-  const unfinished = toRevoke(paths)
-  const suspects = unfinished.length > 0 ? [] : suspectsOf(job, paths, host.now())
+  const { unfinished } = leftOf(paths, host.now())
+  const suspects = newSuspects(job, paths, unfinished, false, host.now())
   const write = (line: string) => host.stdout.write(`${printable(line)}\n`)
-  if (unfinished.length > 0) write(`an earlier compromise of '${job.cert}' is not finished`)
+  if (unfinished.length > 0) {
+    write(`an earlier compromise of '${job.cert}' is not finished`)
+    const inUse = goodInstalled(paths)
+    if (suspects.length === 0 && inUse)
+      write(`in use since then, and kept without --again: the key of certificate ${serialOf(inUse)}`)
+  }
   for (const { chain, revokeAt } of suspects) {
     if (chain === '') write('never used again: a key without a certificate')
     else if (revokeAt === undefined)
@@ -76,18 +124,24 @@ function show(job: Job, { host, roots }: Context): never {
   })
 }
 
-async function replace(job: Job, context: Context, secretsOf: SecretsOf | undefined): Promise<number> {
+async function replace(job: Job, again: boolean, context: Context, secretsOf: SecretsOf | undefined): Promise<number> {
   const { host, log, roots } = context
   const paths = pathsOf(roots, job)
   const about = log.about(job.cert)
   const { gid, fault } = await ownerFinder(host)(job)
   if (fault) throw fault
   const begin = () => {
-    if (toRevoke(paths).length > 0) return about.info('going on with what an earlier run began')
-    const suspects = suspectsOf(job, paths, host.now())
-    if (suspects.length === 0) return undefined
+    const { unfinished, ended } = leftOf(paths, host.now())
+    for (const one of ended) one.done()
+    const suspects = newSuspects(job, paths, unfinished, again, host.now())
+    if (unfinished.length > 0)
+      about.info(
+        'going on with what an earlier run began',
+        suspects.length === 0 && goodInstalled(paths) ? [againHint(job.cert)] : [],
+      )
+    if (suspects.length === 0) return
     quarantine(paths, suspects, host.now())
-    return about.notice(`the keys on this machine count as compromised, no run takes them again`)
+    about.notice(`the keys on this machine count as compromised, no run takes them again`)
   }
   // Where there is no key, nothing is made for a lock either.
   suspectsOf(job, paths, host.now())
@@ -100,11 +154,12 @@ async function replace(job: Job, context: Context, secretsOf: SecretsOf | undefi
 async function revokeOld(job: Job, context: Context): Promise<number> {
   const { host, log, roots } = context
   const paths = pathsOf(roots, job)
-  assertReplaced(job, paths)
+  const successor = fingerprintsOf(assertReplaced(job, paths)).key
   const { gid } = await ownerFinder(host)(job)
   let status = 0
   for (const one of toRevoke(paths)) {
     try {
+      one.succeeded(successor)
       const isKnown = await revokeSuspect(job, one, context)
       if (isKnown) markRevoked(paths, one.chain, `keyCompromise ${host.now().toISOString()}`, gid)
       one.done()
@@ -122,11 +177,11 @@ async function revokeOld(job: Job, context: Context): Promise<number> {
   return status
 }
 
-/** No service may be left with a revoked certificate by us. */
-function assertReplaced(job: Job, { out, ...paths }: CertPaths): void {
-  const installed = readInstalled(out)
-  const isNew = installed.kind === 'whole' && condemnation(paths, installed.leaf) === undefined
-  if (isNew && !isPending(out)) return
+/** No service may be left with a revoked certificate by us. Gives the new one. */
+function assertReplaced(job: Job, paths: CertPaths): string {
+  const { out } = paths
+  const leaf = goodInstalled(paths)
+  if (leaf !== undefined && !isPending(out)) return leaf
   throw new NixacmeError(
     'data',
     `'${out}' does not show a new certificate that its services know: nothing is revoked`,

@@ -38,9 +38,16 @@ export interface ToRevoke {
   readonly key: string | undefined
   /** Of the CA's directory; '': not known. */
   readonly directoryUrl: string
+  /** Fingerprint of the key that took its key's place; undefined where none is known to. */
+  readonly successor: string | undefined
+  /** Notes that the key of this fingerprint did. Throws as `done`. */
+  succeeded(fingerprint: string): void
   /** To be called when the CA has revoked it. Throws `write` (73) or `permission` (77). */
   done(): void
 }
+
+/** In a folder of `compromised/`: the fingerprint of the key that took the place of those in it. */
+const successorName = 'successor'
 
 const noteOf = (folder: string, certificate: string): string => under(folder, `${certificate}.revoke`)
 
@@ -94,10 +101,28 @@ function notesIn(folder: string): ToRevoke[] {
       const chain = certificate && readIfThere(under(folder, `${certificate}.crt`))?.toString()
       if (!certificate || !chain) return []
       const directoryUrl = readIfThere(under(folder, name))?.toString().trim() ?? ''
-      return [{ chain, directoryUrl, key: keyIn(folder, chain), done: () => removeNote(folder, certificate) }]
+      return [
+        {
+          chain,
+          directoryUrl,
+          key: keyIn(folder, chain),
+          successor: readIfThere(under(folder, successorName))?.toString().trim(),
+          succeeded: (fingerprint) => writeSuccessor(folder, fingerprint),
+          done: () => removeNote(folder, certificate),
+        },
+      ]
     })
   } catch (e) {
     throw readError(folder, e)
+  }
+}
+
+function writeSuccessor(folder: string, fingerprint: string): void {
+  const path = under(folder, successorName)
+  try {
+    writeAtomically(path, `${fingerprint}\n`, closedFile)
+  } catch (e) {
+    throw writeError(path, e)
   }
 }
 
