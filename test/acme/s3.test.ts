@@ -1,100 +1,24 @@
-// http-01 with objects in a bucket, at a fake of S3's documented interface that computes each signature by itself.
+// http-01 with objects in a bucket.
 import assert from 'node:assert/strict'
-import { createHash, createHmac } from 'node:crypto'
-import { once } from 'node:events'
-import * as http from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import { removeObject, type S3Options, s3Solver } from '../../src/acme/challenges/s3.ts'
 import { openTransport } from '../../src/acme/transport.ts'
+import { type Asked, type Bucket, prefix, secret, startBucket, variables } from './fake-s3.ts'
 import { keptLog } from './request.ts'
 
-const secret = 'canary/secret+key'
-const variables = { AWS_ACCESS_KEY_ID: 'AKIDCANARY', AWS_SECRET_ACCESS_KEY: secret, AWS_SESSION_TOKEN: 'canary-token' }
-const prefix = '.well-known/acme-challenge/'
-
-interface Asked {
-  readonly method: string
-  readonly host: string
-  readonly path: string
-  readonly headers: http.IncomingHttpHeaders
-  readonly text: string
-}
-
-const hmac = (key: string | Buffer, text: string) => createHmac('sha256', key).update(text).digest()
-const sha256 = (text: string) => createHash('sha256').update(text).digest('hex')
-
-/** Signature Version 4, of what was received. */
-function assertSigned({ method, path, headers, text }: Asked, region: string): void {
-  const [, day = '', names = '', signature] =
-    new RegExp(
-      `^AWS4-HMAC-SHA256 Credential=AKIDCANARY/(\\d{8})/${region}/s3/aws4_request, SignedHeaders=([a-z0-9;-]+), Signature=([0-9a-f]{64})$`,
-    ).exec(headers.authorization ?? '') ?? []
-  const signed = names.split(';')
-  for (const name of Object.keys(headers).filter((one) => one === 'host' || one.startsWith('x-amz-')))
-    assert.ok(signed.includes(name), `'${name}' is not signed`)
-  const hash = sha256(text)
-  assert.equal(headers['x-amz-content-sha256'], hash)
-  const lines = signed.map((name) => `${name}:${headers[name]}\n`).join('')
-  const canonical = [method, path, '', lines, names, hash].join('\n')
-  const time = String(headers['x-amz-date'])
-  assert.ok(time.startsWith(day))
-  const key = [day, region, 's3', 'aws4_request'].reduce<string | Buffer>(hmac, `AWS4${secret}`)
-  const toSign = `AWS4-HMAC-SHA256\n${time}\n${day}/${region}/s3/aws4_request\n${sha256(canonical)}`
-  assert.equal(signature, hmac(key, toSign).toString('hex'))
-}
-
-const error = (code: string) => `<?xml version="1.0"?><Error><Code>${code}</Code><Message>no</Message></Error>`
-
-interface World {
-  readonly objects: Map<string, string>
-  readonly asked: Asked[]
+interface World extends Pick<Bucket, 'objects' | 'asked'> {
   options(changes?: Readonly<Record<string, string>>, bucket?: string): S3Options
 }
 
 /** A bucket; `refuse` gives the error code for a request that is refused. */
-async function world(t: TestContext, refuse: (asked: Asked) => [number, string] | undefined = () => undefined) {
-  const objects = new Map<string, string>()
-  const asked: Asked[] = []
-  const faults: unknown[] = []
-  const server = http
-    .createServer((request, response) => {
-      let text = ''
-      request.setEncoding('utf8').on('data', (chunk) => {
-        text += chunk
-      })
-      request.on('end', () => {
-        const one = { method: request.method ?? '', host: request.headers.host ?? '', path: request.url ?? '', text }
-        const whole = { ...one, headers: request.headers }
-        asked.push(whole)
-        try {
-          assertSigned(whole, 'eu-west-1')
-          assert.equal(request.headers['x-amz-security-token'], 'canary-token')
-          if (one.method === 'PUT') assert.equal(request.headers['content-type'], 'application/octet-stream')
-        } catch (e) {
-          faults.push(e)
-        }
-        const [status, code] = refuse(whole) ?? []
-        if (status) return response.writeHead(status).end(error(code ?? ''))
-        if (one.method === 'PUT') objects.set(one.path, text)
-        else objects.delete(one.path)
-        return response.writeHead(one.method === 'PUT' ? 200 : 204).end()
-      })
-    })
-    .listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
+async function world(t: TestContext, refuse?: Parameters<typeof startBucket>[1]) {
+  const { objects, asked, url } = await startBucket(t, refuse)
   const transport = openTransport({ caCertificates: [], env: {} })
-  t.after(() => {
-    transport.close()
-    server.close()
-    server.closeAllConnections()
-    assert.deepEqual(faults, [])
-  })
+  t.after(() => transport.close())
   const base: Record<string, string> = {
     ...variables,
     AWS_REGION: 'eu-west-1',
-    AWS_ENDPOINT_URL_S3: `http://127.0.0.1:${port}`,
+    AWS_ENDPOINT_URL_S3: url,
   }
   const made: World = {
     objects,

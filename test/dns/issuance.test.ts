@@ -4,11 +4,13 @@ import { X509Certificate } from 'node:crypto'
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
+import { prefix, variables as s3Variables, startBucket } from '../acme/fake-s3.ts'
 import { needs } from '../support/needs.ts'
-import { type Pebble, serve, startPebble } from '../support/pebble.ts'
+import { type Pebble, serve, startPebble, type WebServer } from '../support/pebble.ts'
 import { type Running, type RunResult, runCli, spawnCli, temporaryDir } from '../support/process.ts'
 import { toml } from '../support/world.ts'
 import { testDrafts } from './drafts.ts'
+import { fromRows, type Row, startFakeDns } from './fake-dns.ts'
 import { type PowerDns, startPowerDns } from './powerdns.ts'
 
 /** Of this file: name servers are asked at port 53. */
@@ -16,10 +18,13 @@ const address = '127.0.53.1'
 const cert = 'example.com'
 const apex = '_acme-challenge.example.com'
 const delegated = 'www.challenges.example.net'
+/** A certificate of its own. */
+const bucketName = 'bucket.example.net'
 
 interface Scene {
   readonly dns: PowerDns
   readonly pebble: Pebble
+  readonly web: WebServer
   readonly dir: string
   readonly env: Readonly<Record<string, string>>
   nixacme(...args: readonly string[]): Promise<RunResult>
@@ -40,7 +45,15 @@ async function startScene(t: TestContext): Promise<Scene> {
   const web = await serve(webroot, pebble.httpPort)
   t.after(() => web.stop())
   writeFileSync(join(dir, 'key'), 'canary-key\n', { mode: 0o600 })
-  writeFileSync(join(dir, 'variables'), `PDNS_API_URL=${dns.url}\nPDNS_POLLING_INTERVAL=1\n`, { mode: 0o600 })
+  const environment = {
+    PDNS_API_URL: dns.url,
+    PDNS_POLLING_INTERVAL: '1',
+    ...s3Variables,
+    AWS_REGION: 'eu-west-1',
+    AWS_ENDPOINT_URL_S3: `http://127.0.0.1:${pebble.httpPort}`,
+  }
+  const lines = Object.entries(environment).map(([name, value]) => `${name}=${value}\n`)
+  writeFileSync(join(dir, 'variables'), lines.join(''), { mode: 0o600 })
   const names = `\n[certs."${cert}".challenges]\n"*.example.com".dnsProvider = "pdns"\n"www.example.com".dnsProvider = "pdns"\n`
   const config = toml({
     global: { acceptTerms: true, useRoot: true },
@@ -53,10 +66,11 @@ async function startScene(t: TestContext): Promise<Scene> {
       dnsResolver: `${address}:53`,
       environmentFile: join(dir, 'variables'),
     },
-    certs: { [cert]: { extraDomainNames: ['*.example.com', 'www.example.com'] } },
+    certs: { [cert]: { extraDomainNames: ['*.example.com', 'www.example.com'] }, [bucketName]: {} },
   })
   const credentials = `\n[certs."${cert}".credentialFiles]\nPDNS_API_KEY_FILE = "${join(dir, 'key')}"\n`
-  writeFileSync(join(dir, 'config.toml'), config + credentials + names)
+  const bucket = `\n[certs."${bucketName}".challenges]\n"${bucketName}".s3Bucket = "bucket"\n`
+  writeFileSync(join(dir, 'config.toml'), config + credentials + names + bucket)
   const env = {
     NIXACME_CONFIG: join(dir, 'config.toml'),
     NIXACME_STATE_DIR: join(dir, 'state'),
@@ -66,6 +80,7 @@ async function startScene(t: TestContext): Promise<Scene> {
   return {
     dns,
     pebble,
+    web,
     dir,
     env,
     async nixacme(...args) {
@@ -153,6 +168,43 @@ test('at Pebble, which asks a real PowerDNS', async (t) => {
     assert.equal(status, 75, stderr)
     assert.doesNotMatch(stderr, /cannot remove/)
     await assertNothingLeft(scene)
+  })
+
+  await t.test(
+    'a name server that never shows them: the whole order ends in its time, and they are gone',
+    async (inner) => {
+      const zoneRows = (zone: string): Row[] => [
+        [zone, 'SOA', 'ns1.example.com'],
+        [zone, 'NS', 'ns1.example.com'],
+      ]
+      const address1: Row = ['ns1.example.com', 'A', address]
+      const stale = await startFakeDns(
+        inner,
+        fromRows([...zoneRows('example.com'), ...zoneRows('example.net'), address1]),
+      )
+      const config = readFileSync(env['NIXACME_CONFIG'] ?? '', 'utf8')
+      const slow = config.replace(`"${address}:53"`, `"${stale.text}"\norderTimeout = "10s"`)
+      writeFileSync(join(scene.dir, 'slow.toml'), slow)
+      const variables = readFileSync(join(scene.dir, 'variables'), 'utf8')
+      writeFileSync(join(scene.dir, 'variables'), `${variables}PDNS_PROPAGATION_TIMEOUT=900\n`)
+      const { status, stderr } = await scene.nixacme('--config', join(scene.dir, 'slow.toml'), 'renew', '--now', cert)
+      assert.equal(status, 69, stderr)
+      assert.match(stderr, /waiting for '127\.0\.0\.1:\d+' to show the record/)
+      assert.match(stderr, /the work with the CA at .* took longer than 10 s/)
+      await assertNothingLeft(scene)
+      writeFileSync(join(scene.dir, 'variables'), variables)
+    },
+  )
+
+  await t.test('a name by an object in a bucket that the CA finds at its web server', async (inner) => {
+    await scene.web.stop()
+    await dns.addRecord('example.net', bucketName, 'A', '127.0.0.1')
+    const bucket = await startBucket(inner, undefined, pebble.httpPort)
+    const { status, stderr } = await scene.nixacme('renew', bucketName)
+    assert.equal(status, 0, stderr)
+    const tokens = bucket.asked.filter(({ method }) => method === 'GET').map(({ path }) => path)
+    assert.ok(tokens.length > 0 && tokens.every((path) => path.startsWith(`/${prefix}`)), tokens.join())
+    assert.deepEqual([...bucket.objects], [])
   })
 
   await t.test('a wrong key: refused before the CA is asked to look, and not told', async () => {
