@@ -57,7 +57,10 @@ export function setup() {
   if (packages.length > 0) installPackages(packages)
   // A fetched part is fetched again by its own script only when it is absent or does not run.
   for (const part of missing())
-    if (parts[part].file) run('bash', [fileURLToPath(new URL(`../${parts[part].install}`, import.meta.url))])
+    if (parts[part].file) {
+      const [script, ...args] = parts[part].install.split(' ')
+      run('bash', [fileURLToPath(new URL(`../${script}`, import.meta.url)), ...args])
+    }
   const left = missing()
   for (const part of left) console.log(`setup: ${part} is missing: ${parts[part].install}`)
   return left

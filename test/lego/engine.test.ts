@@ -7,11 +7,10 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, type TestContext, test } from 'node:test'
-import { needs } from '../support/needs.ts'
 import { type Pebble, serve, startPebble, type WebServer } from '../support/pebble.ts'
 import { changesBetween } from '../support/tree.ts'
 import { cert, makeWorld, type Said, type World } from '../support/world.ts'
-import { accountUrl, legos } from './nixos.ts'
+import { accountUrl, type Lego, legos, needsLego } from './nixos.ts'
 
 const hmac = 'zWNDZM6eQGHWpSRTPal5eIUYFTu7EajVIoguysqZ9wG44nMEtx3MUAsUDkMTQ12W'
 
@@ -37,12 +36,12 @@ interface Scene {
 
 async function makeScene(
   t: TestContext,
-  legoPath: string,
+  lego: Lego,
   options: Readonly<Record<string, string | readonly string[]>> = {},
 ): Promise<Scene | undefined> {
-  if (!needs(t, 'lego', 'pebble')) return undefined
+  if (!needsLego(t, lego)) return undefined
   const server = { server: ca.directoryUrl, caCertificates: [ca.tlsRoot], webroot }
-  const own = legoPath === 'lego' ? {} : { legoPath }
+  const own = lego.command === 'lego' ? {} : { legoPath: lego.command }
   const world = await makeWorld(t, {
     way: 'in-process',
     defaults: { ...server, ...own, engine: 'lego', ...options },
@@ -64,10 +63,10 @@ const left = (world: World) =>
   readdirSync(world.paths().certificates).filter((name) => name.startsWith('.lego') || name.endsWith('.tmp'))
 
 describe('both', { concurrency: 8 }, () => {
-  for (const [i, { name, command }] of legos.entries()) {
+  for (const [i, lego] of legos.entries()) {
     for (const kind of ['http', 'tls'] as const)
-      test(`${name}: listens by itself for ${kind}, where the config says`, async (t) => {
-        const scene = await makeScene(t, command)
+      test(`${lego.name}: listens by itself for ${kind}, where the config says`, async (t) => {
+        const scene = await makeScene(t, lego)
         if (!scene) return
         // Each by an address of its own: at 127.0.0.1 the web server of the others listens.
         const [domain, address] = [`${kind}${i}.example.com`, `127.0.0.${i + 2}`]
@@ -80,8 +79,8 @@ describe('both', { concurrency: 8 }, () => {
         assert.equal(namesIn(stored(scene.world)), `DNS:${domain}`)
       })
 
-    test(`${name}: run, skip, renew, other names; one account, and nothing of lego left`, async (t) => {
-      const scene = await makeScene(t, command)
+    test(`${lego.name}: run, skip, renew, other names; one account, and nothing of lego left`, async (t) => {
+      const scene = await makeScene(t, lego)
       if (!scene) return
       const { world, renew } = scene
       const first = went(await renew())
@@ -110,8 +109,8 @@ describe('both', { concurrency: 8 }, () => {
       assert.deepEqual(left(world), [])
     })
 
-    test(`${name}: a request of one's own, and a key that is kept`, async (t) => {
-      const scene = await makeScene(t, command)
+    test(`${lego.name}: a request of one's own, and a key that is kept`, async (t) => {
+      const scene = await makeScene(t, lego)
       if (!scene) return
       const { world, renew } = scene
       const [csr, csrKey] = ['own.csr', 'own.key'].map((file) => join(world.dir, file))

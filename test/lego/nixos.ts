@@ -6,12 +6,16 @@ import { spawnSync } from 'node:child_process'
 import { chmodSync, copyFileSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { TestContext } from 'node:test'
 import { webrootsOf } from '../../src/config/config.ts'
+import type { Part } from '../parts/find.mjs'
+import { cannotRun, needs } from '../support/needs.ts'
 import { type RunResult, repository, run } from '../support/process.ts'
 import { cert, type World } from '../support/world.ts'
 
 export interface Lego {
   readonly name: string
+  readonly part: Part
   readonly command: string
   /** Newer ones sleep at random before a renewal unless told not to. */
   readonly renewFlags: readonly string[]
@@ -19,17 +23,29 @@ export interface Lego {
 
 const fetched = join(repository, '.parts', 'lego', 'usr', 'bin', 'lego')
 
-/** Version five has other commands and other account files: that is another story. */
 const isFourth = (command: string): boolean =>
   / 4\./.test(spawnSync(command, ['--version'], { cwd: tmpdir(), encoding: 'utf8', timeout: 20_000 }).stdout ?? '')
 
-/** The system's lego, and a newer one of the fourth series where `test/parts/fetch-pebble.sh lego` has put it. */
-export const legos: readonly Lego[] = [
-  { name: "the system's lego", command: 'lego', renewFlags: ['--no-random-sleep'] },
-  ...(isFourth(fetched)
-    ? [{ name: 'a newer lego', command: fetched, renewFlags: ['--no-random-sleep', '--ari-disable'] }]
-    : []),
-]
+const systemLego: Lego = {
+  name: "the system's lego",
+  part: 'lego',
+  command: 'lego',
+  renewFlags: ['--no-random-sleep'],
+}
+
+export const newerLego: Lego = {
+  name: 'a newer lego',
+  part: 'newer-lego',
+  command: fetched,
+  renewFlags: ['--no-random-sleep', '--ari-disable'],
+}
+
+/** Of the fourth series, both. */
+export const legos: readonly Lego[] = [systemLego, newerLego]
+
+/** As `needs`: this lego, and Pebble. Version five has other commands and other account files: that is another story. */
+export const needsLego = (t: TestContext, { part, command }: Lego): boolean =>
+  needs(t, part, 'pebble') && (isFourth(command) || cannotRun(t, `needs lego 4: '${command}' is another`))
 
 const folder = (path: string, mode: number): string => {
   mkdirSync(path, { recursive: true })

@@ -6,11 +6,20 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, type TestContext, test } from 'node:test'
 import type { KeyType } from '../../src/config/config.ts'
-import { needs } from '../support/needs.ts'
 import { type Pebble, serve, startPebble } from '../support/pebble.ts'
 import { changesBetween, treeOf } from '../support/tree.ts'
 import { cert, makeWorld, type Said, type World } from '../support/world.ts'
-import { accountUrl, copyToOut, legoFirst, legoRenew, legos, nixosDump, stateDirectories } from './nixos.ts'
+import {
+  accountUrl,
+  copyToOut,
+  type Lego,
+  legoFirst,
+  legoRenew,
+  legos,
+  needsLego,
+  nixosDump,
+  stateDirectories,
+} from './nixos.ts'
 
 interface Scene {
   readonly world: World
@@ -21,8 +30,8 @@ interface Scene {
   counted(): Promise<[registrations: number, talks: number]>
 }
 
-async function makeScene(t: TestContext, keyType: KeyType): Promise<Scene | undefined> {
-  if (!needs(t, 'lego', 'pebble')) return undefined
+async function makeScene(t: TestContext, lego: Lego, keyType: KeyType): Promise<Scene | undefined> {
+  if (!needsLego(t, lego)) return undefined
   const ca = await startPebble()
   t.after(() => ca.stop())
   const defaults = { server: ca.directoryUrl, caCertificates: [ca.tlsRoot], keyType }
@@ -56,7 +65,7 @@ for (const lego of legos)
   describe(lego.name, { concurrency: 3 }, () => {
     for (const keyType of ['ec256', 'rsa2048'] as const) {
       test(`${keyType}: nixacme first, lego renews, nixacme installs what lego got`, async (t) => {
-        const scene = await makeScene(t, keyType)
+        const scene = await makeScene(t, lego, keyType)
         if (!scene) return
         const { world, ca } = scene
         went(await world.nixacme(['renew', cert]))
@@ -74,7 +83,7 @@ for (const lego of legos)
       })
 
       test(`${keyType}: lego first, nixacme finds it fresh, then renews it with the same account`, async (t) => {
-        const scene = await makeScene(t, keyType)
+        const scene = await makeScene(t, lego, keyType)
         if (!scene) return
         const { world, ca } = scene
         went(await legoFirst(world, lego, ca.tlsRoot))
@@ -90,7 +99,7 @@ for (const lego of legos)
     }
 
     test('a tree as NixOS leaves it, with its own config as JSON: no request, the same files for services', async (t) => {
-      const scene = await makeScene(t, 'ec256')
+      const scene = await makeScene(t, lego, 'ec256')
       if (!scene) return
       const { world, ca } = scene
       stateDirectories(world)

@@ -12,6 +12,7 @@ export type Part =
   | 'knot'
   | 'lego'
   | 'mandoc'
+  | 'newer-lego'
   | 'nginx'
   | 'nix'
   | 'openssl'
