@@ -16,14 +16,19 @@ import {
   untilIdle,
   untilTrue,
 } from './machine.ts'
-import { caDefaults, prepareCa, startCa } from './services.ts'
+import { caDefaults, caLog, mostOrdersAtOnce, prepareCa, startCa } from './services.ts'
 
 const { webroot: _, ...defaults } = caDefaults
 const names = ['one', 'two', 'three', 'four', 'five'].map((name) => `${name}.listen.example`)
 
-const isOpen = (port: number): Promise<boolean> =>
+/** Names of the first certificate, too: the CA comes to these very addresses. */
+const addresses = ['127.0.0.1', '::1']
+/** As OpenSSL writes them. */
+const shownAddresses = ['0:0:0:0:0:0:0:1', '127.0.0.1']
+
+const isOpen = (port: number, address: string): Promise<boolean> =>
   new Promise((resolve) => {
-    const socket = connect(port, '127.0.0.1', () => {
+    const socket = connect(port, address, () => {
       socket.destroy()
       resolve(true)
     })
@@ -43,26 +48,34 @@ test('challenges by listeners', async (t) => {
   ] as const) {
     const [socket, responder] = [`acme-${kind}.socket`, `acme-${kind}.service`]
 
-    await t.test(`${option}: five renewals at once, without any capability`, async () => {
-      const certs = Object.fromEntries(names.map((name) => [name, { domain: `${kind}.${name}` }]))
-      configure({ global: { preliminarySelfsigned: false }, defaults: { ...defaults, [option]: address }, certs })
-      await apply()
-      await untilIdle('acme-*', 120)
-      for (const name of names) {
-        const unit = `acme-${name}.service`
-        assert.equal(await show(unit, 'Result'), 'success', await journal(unit))
-        assert.deepEqual(installed(name).names, [`${kind}.${name}`])
-        for (const property of capabilities) assert.equal(await show(unit, property), '', property)
-      }
-      for (const property of capabilities) assert.equal(await show(responder, property), '', property)
-      assert.match(await journal(socket), /Listening on/)
-    })
+    await t.test(
+      `${option}: five renewals at once, of addresses of IPv4 and IPv6 too, without any capability`,
+      async () => {
+        const before = (await caLog()).length
+        const extra = (name: string) => (name === names[0] ? addresses : [])
+        const certs = Object.fromEntries(
+          names.map((name) => [name, { domain: `${kind}.${name}`, extraDomainNames: extra(name) }]),
+        )
+        configure({ global: { preliminarySelfsigned: false }, defaults: { ...defaults, [option]: address }, certs })
+        await apply()
+        await untilIdle('acme-*', 120)
+        for (const name of names) {
+          const unit = `acme-${name}.service`
+          assert.equal(await show(unit, 'Result'), 'success', await journal(unit))
+          assert.deepEqual(installed(name).names, [...(name === names[0] ? shownAddresses : []), `${kind}.${name}`])
+          for (const property of capabilities) assert.equal(await show(unit, property), '', property)
+        }
+        for (const property of capabilities) assert.equal(await show(responder, property), '', property)
+        assert.match(await journal(socket), /Listening on/)
+        assert.ok((await mostOrdersAtOnce(before)) > 1, 'one after the other')
+      },
+    )
 
     await t.test(`${option}: then the port is closed, and the responder gone`, async () => {
       await untilTrue(`${socket} ends`, async () => (await show(socket, 'ActiveState')) === 'inactive')
       await untilTrue(`${responder} ends`, async () => (await show(responder, 'ActiveState')) === 'inactive')
       assert.equal(await show(responder, 'Result'), 'success', await journal(responder))
-      assert.equal(await isOpen(port), false)
+      for (const at of addresses) assert.equal(await isOpen(port, at), false, at)
       assert.deepEqual(readdirSync(`/run/acme/challenges/${kind}`), [])
     })
 
@@ -72,7 +85,7 @@ test('challenges by listeners', async (t) => {
       const { status, stderr } = await nixacme('renew', '--now', name)
       assert.equal(status, 0, stderr)
       assert.notEqual(installed(name).serial, before)
-      assert.equal(await isOpen(port), false)
+      for (const at of addresses) assert.equal(await isOpen(port, at), false, at)
     })
   }
 

@@ -87,9 +87,12 @@ export const caLog = (): Promise<string> => journal('pebble.service', `_SYSTEMD_
 /** How many requests Pebble has logged since `startCa` that begin so, e.g. `POST /order-plz`. */
 export const requests = async (request: string): Promise<number> => (await caLog()).split(`${request} `).length - 1
 
-/** How many orders were under way at once since `startCa`, at most: from each new order to the download of its certificate. */
-export async function mostOrdersAtOnce(): Promise<number> {
-  const steps = (await caLog()).match(/POST \/(order-plz|certZ\/)/g) ?? []
+/**
+ * How many orders were under way at once, at most, since the CA's log was so long (0: `startCa`), when none was: from each new
+ * order to the download of its certificate.
+ */
+export async function mostOrdersAtOnce(since = 0): Promise<number> {
+  const steps = (await caLog()).slice(since).match(/POST \/(order-plz|certZ\/)/g) ?? []
   let now = 0
   let most = 0
   for (const step of steps) {
