@@ -1,13 +1,13 @@
 // How a run of lego can end other than well, with a real lego and a CA that fails as it is told: what is typed, what is
 // remembered, what is left.
 import assert from 'node:assert/strict'
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { describe, type TestContext, test } from 'node:test'
 import { needs } from '../support/needs.ts'
-import { changesBetween } from '../support/tree.ts'
+import { changesBetween, filesWith } from '../support/tree.ts'
 import { cert, errorsIn, makeWorld, type World } from '../support/world.ts'
 
 const bySystem = { defaults: { engine: 'lego' } }
@@ -53,6 +53,11 @@ describe('ends', { concurrency: 3 }, () => {
     test(`${signal} while lego waits for the CA: all is as it was, and the next run needs no repair`, async (t) => {
       const world = await legoWorld(t, 'executable')
       if (!world) return
+      const canary = 'canary/4711'
+      const file = join(world.dir, 'password')
+      writeFileSync(file, canary, { mode: 0o600 })
+      const names = { extraDomainNames: ['www.example.com'] }
+      world.configure({ ...bySystem, certs: { [cert]: { ...names, 'credentialFiles.HTTPREQ_PASSWORD_FILE': file } } })
       const before = world.tree()
       const asked = hanging(world)
       const running = world.spawn(['renew', '--now', cert], { env: path })
@@ -65,15 +70,26 @@ describe('ends', { concurrency: 3 }, () => {
       }
       const left = changesBetween(before, world.tree()).filter((change) => !scratch.test(change))
       assert.deepEqual(left, [])
+      const folders = Object.values(world.roots)
+      if (signal === 'SIGKILL') {
+        const [found = '', ...more] = filesWith(canary, folders)
+        assert.match(found, /\/\.lego\/example\.com\/\.lego\.[\d-]+\.tmp\/secrets\/HTTPREQ_PASSWORD_FILE$/)
+        assert.deepEqual([more, statSync(found).mode & 0o077, statSync(dirname(found)).mode & 0o077], [[], 0, 0])
+        const { status, stderr } = await world.nixacme(['renew', cert], { env: path })
+        assert.equal(status, 0, stderr)
+        assert.match(stderr, /skipping renewal/)
+        assert.deepEqual(world.ca.count('newOrder'), 1)
+      }
+      assert.deepEqual(filesWith(canary, folders), [])
+      assert.equal(
+        readdirSync(world.paths().legoCert).some((name) => scratch.test(`/${name}`)),
+        false,
+      )
 
       // The other engine goes on with the same folder.
       world.configure({})
       const again = await world.nixacme(['renew', '--now', cert])
       assert.equal(again.status, 0, again.stderr)
-      assert.deepEqual(
-        readdirSync(world.paths().legoCert).filter((name) => scratch.test(`/${name}`)),
-        [],
-      )
     })
 
   test('a limit of the CA is told as one, and remembered', async (t) => {

@@ -1,6 +1,6 @@
 // What lies below a folder, to the byte: taken before and after a run, so that a test can say what must not have changed.
 import { createHash } from 'node:crypto'
-import { lstatSync, readdirSync, readFileSync, readlinkSync } from 'node:fs'
+import { existsSync, lstatSync, readdirSync, readFileSync, readlinkSync } from 'node:fs'
 import { join } from 'node:path'
 
 /** Path below the folder → how it looks, as one line of text. */
@@ -44,5 +44,16 @@ export function changesBetween(before: Tree, after: Tree): string[] {
     const [was, is] = [before.get(path), after.get(path)]
     if (was === is) return []
     return [`${was === undefined ? '+' : is === undefined ? '-' : '~'}${path}`]
+  })
+}
+
+/** Paths of the files below these folders that hold a text, and of those that have it in their name. */
+export function filesWith(text: string, folders: readonly string[]): string[] {
+  const entries = folders
+    .filter((folder) => existsSync(folder))
+    .flatMap((folder) => readdirSync(folder, { recursive: true, withFileTypes: true }))
+  return entries.flatMap((entry) => {
+    const path = join(entry.parentPath, entry.name)
+    return entry.name.includes(text) || (entry.isFile() && readFileSync(path).includes(text)) ? [path] : []
   })
 }
