@@ -167,13 +167,14 @@ describe('OCSP', { skip }, () => {
 
   test('must-staple at a CA that has OCSP: the extension is there', async (t) => {
     const b = await served(t, pebble(), { names: ['a.example'], mustStaple: true })
-    const { leaf } = await issued(b)
+    const { leaf, chain } = await issued(b)
+    assert.equal(chain.length, 2)
     assert.ok(leaf.raw.includes(Buffer.from('06082b0601050507011804053003020105', 'hex')))
   })
 })
 
-describe('several roots', { skip }, () => {
-  const pebble = pebbleWith({ env: { PEBBLE_ALTERNATE_ROOTS: '2', PEBBLE_CHAIN_LENGTH: '2' } })
+describe('several roots, three intermediates', { skip }, () => {
+  const pebble = pebbleWith({ env: { PEBBLE_ALTERNATE_ROOTS: '2', PEBBLE_CHAIN_LENGTH: '3' } })
   const rootAt = async (n: number) => new X509Certificate(splitPem(await pebble().issuerRoot(n))[0] ?? '')
   const commonName = ({ subject }: X509Certificate) => /^CN=(.*)$/m.exec(subject)?.[1] ?? ''
 
@@ -182,7 +183,7 @@ describe('several roots', { skip }, () => {
       const root = await rootAt(n)
       const b = await served(t, pebble(), { names: ['a.example'], preferredChain: commonName(root) })
       const { chain } = await issued(b)
-      assert.equal(chain.length, 3)
+      assert.equal(chain.length, 4)
       assert.ok(new X509Certificate(chain.at(-1) ?? '').verify(root.publicKey))
       assert.ok(!b.log.lines.some((line) => line.startsWith('warning')))
     })
