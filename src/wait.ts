@@ -7,10 +7,12 @@ export const interruptedError = (signal: AbortSignal): NixacmeError =>
     hints: ['nothing is lost: the next run takes up the work'],
   })
 
+/** One that follows `whole`: Node warns about more than ten listeners to one, and many names and questions wait at a time. */
+export const ownSignal = (whole: AbortSignal): AbortSignal => AbortSignal.any([whole])
+
 /** Resolves after `ms` milliseconds; throws `later` (75) as soon as the signal is aborted. */
 export function sleep(ms: number, whole: AbortSignal): Promise<void> {
-  // Of its own: Node warns about more than ten listeners to one, and all names of an order may wait at the same time.
-  const signal = AbortSignal.any([whole])
+  const signal = ownSignal(whole)
   return new Promise((resolve, reject) => {
     const stop = () => {
       clearTimeout(timer)

@@ -1,5 +1,6 @@
 // The pool of anti-replay nonces (RFC 8555 §6.5). Every answer brings one, so a nonce is passed on rather than fetched:
 // only when many requests wait for few nonces does one more HEAD pay for itself, as a further lane for them all.
+import { ownSignal } from '../wait.ts'
 
 /** The most requests that are under way at once, whatever their number: a CA's front end counts connections. */
 const mostLanes = 8
@@ -50,8 +51,7 @@ export class NoncePool {
   }
 
   #wait(whole: AbortSignal): Promise<string | undefined> {
-    // Of its own: Node warns about more than ten listeners to one, and an order may have a hundred names.
-    const signal = AbortSignal.any([whole])
+    const signal = ownSignal(whole)
     return new Promise((resolve, reject) => {
       const stop = () => {
         this.#waiting = this.#waiting.filter((w) => w !== waiter)

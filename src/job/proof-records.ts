@@ -17,7 +17,8 @@ function base32(bytes: Buffer): string {
 export const accountLabel = (accountUrl: string): string =>
   `_${base32(createHash('sha256').update(accountUrl).digest().subarray(0, labelBytes))}`
 
-const bare = (name: string): string => name.replace(/^\*\./, '')
+/** Of a wildcard, the name that it is of. */
+export const bare = (name: string): string => name.replace(/^\*\./, '')
 
 /** Where the CA looks for the record of a name: for dns-01 (RFC 8555 §8.4), or below the label of an account. */
 export const challengeName = (name: string, label?: string): string =>

@@ -8,7 +8,7 @@ import { waitUntilVisible } from '../dns/propagation.ts'
 import type { TxtRecord } from '../dns/provider.ts'
 import { type OpenProvider, openProvider, providerNamed } from '../dns/providers.ts'
 import { openResolver, type Resolver } from '../dns/resolver.ts'
-import { inLanes } from './lanes.ts'
+import { dnsLanes, inLanes } from './lanes.ts'
 import type { Trace } from './ledger.ts'
 import type { SolversRequest } from './open.ts'
 import { verifyStanding } from './persist.ts'
@@ -77,7 +77,7 @@ export class Dns {
     for (const { sought, name } of new Map(records.map((record) => [record.sought, record])).values())
       if (sought !== name) log.info(`the CNAME of '${sought}' leads to '${name}'`)
     log.progress(`putting ${records.length === 1 ? 'a record' : `${records.length} records`} into the DNS`)
-    await inLanes(oneByOne ? 1 : lanes, grouped(records), async (ofOneName) => {
+    await inLanes(oneByOne ? 1 : dnsLanes, grouped(records), async (ofOneName) => {
       // Values of one name one after the other: many providers write them as one set.
       for (const record of ofOneName) await provider.present(record)
     })
@@ -88,7 +88,7 @@ export class Dns {
   async removeRecord(trace: RecordTrace): Promise<void> {
     const { provider, oneByOne } = await this.provider(trace.provider)
     const name = `${trace.provider} ${trace.name}`
-    const lane = this.#laneOf.get(name) ?? `${trace.provider} ${oneByOne ? 0 : this.#laneOf.size % lanes}`
+    const lane = this.#laneOf.get(name) ?? `${trace.provider} ${oneByOne ? 0 : this.#laneOf.size % dnsLanes}`
     this.#laneOf.set(name, lane)
     const before = this.#removals.get(lane) ?? Promise.resolve()
     const removal = before.catch(() => undefined).then(() => provider.cleanUp(recordOf(trace)))
@@ -108,9 +108,6 @@ export class Dns {
   }
 }
 
-/** Changes at a time, where the provider bears that. */
-const lanes = 4
-
 /** The value of the record for a key authorization. */
 const recordValue = (keyAuthorization: string): string =>
   createHash('sha256').update(keyAuthorization).digest('base64url')
@@ -123,18 +120,17 @@ async function placeFor(
   { provider, accountLabel: isLabelled }: ByProvider,
   resolver: Resolver,
 ): Promise<{ readonly sought: string; readonly trace: RecordTrace }> {
-  if (isLabelled && accountUrl === undefined)
-    throw new NixacmeError(
-      'config',
-      `the record of '${domain}' has a label of the ACME account, and there is none yet`,
-      {
-        hints: ['the first renewal registers it'],
-      },
-    )
-  const sought = challengeName(domain, isLabelled && accountUrl !== undefined ? accountLabel(accountUrl) : undefined)
+  const sought = challengeName(domain, isLabelled ? labelFor(domain, accountUrl) : undefined)
   const name = await resolver.effectiveName(sought)
   const value = recordValue(keyAuthorization)
   return { sought, trace: { kind: 'record', provider, name, value, domain, token, keyAuthorization } }
+}
+
+function labelFor(domain: string, accountUrl: string | undefined): string {
+  if (accountUrl !== undefined) return accountLabel(accountUrl)
+  throw new NixacmeError('config', `the record of '${domain}' has a label of the ACME account, and there is none yet`, {
+    hints: ['the first renewal registers it'],
+  })
 }
 
 /** What a provider is told of it. */

@@ -1,5 +1,8 @@
 // Work on many things, a few of them at a time.
 
+/** Names at a time that the DNS, or who changes it, is asked about. */
+export const dnsLanes = 4
+
 /** All of them, so many at a time; waits for those under way when one fails, and throws its error. */
 export async function inLanes<T>(count: number, items: readonly T[], work: (item: T) => Promise<void>): Promise<void> {
   const left = items.values()

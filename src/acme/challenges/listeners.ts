@@ -65,8 +65,7 @@ export async function leave(site: Site, signal: AbortSignal): Promise<void> {
   const known = listeners.get(key)
   if (!known) return
   if (known.isOurs) await untilUnused(site, signal)
-  if (known.isEarly) return
-  if (users.get(key) !== 0 || listeners.get(key) !== known) return
+  if (known.isEarly || users.get(key) !== 0 || listeners.get(key) !== known) return
   // From the last look at the folder to here nobody could be answered: who presents later finds nobody, and listens itself.
   listeners.delete(key)
   await Promise.all(known.servers.map((server) => server.close()))

@@ -6,7 +6,7 @@ import { type Place, persistName, persistValue, placesOf, zoneLine } from '../..
 import { flawOfValues } from '../dns/persist-record.ts'
 import type { Resolver } from '../dns/resolver.ts'
 import { valuesNow } from '../dns/values-now.ts'
-import { inLanes } from './lanes.ts'
+import { dnsLanes, inLanes } from './lanes.ts'
 
 export interface VerifyOptions {
   readonly resolver: Resolver
@@ -14,9 +14,6 @@ export interface VerifyOptions {
   now(): Date
   readonly signal: AbortSignal
 }
-
-/** Names at a time: zones and servers are mostly the same, and are remembered. */
-const lanes = 4
 
 /**
  * Looks whether every server of the zones that answers shows records which let the account prove these names. Throws
@@ -29,7 +26,7 @@ export async function verifyStanding(
 ): Promise<void> {
   const places = placesOf(names)
   const flaws = new Map<Place, string>()
-  await inLanes(lanes, places, async (place) => {
+  await inLanes(dnsLanes, places, async (place) => {
     const flaw = await flawAt(place, issuer, options)
     if (flaw !== undefined) flaws.set(place, flaw)
   })

@@ -1,6 +1,7 @@
 // The ways in which the names of one certificate are proven, as one: each name by its own, all of them side by side, and
 // whatever happens nothing stays behind, not even what an earlier run left that was killed.
 import { messageOf, NixacmeError, ProofError } from '../../errors.ts'
+import { bare } from '../../job/proof-records.ts'
 import type { Log } from '../../log.ts'
 import type { Ledger, Trace } from './ledger.ts'
 import type { ChallengeType, Presentation, Solver, StandingProof } from './solver.ts'
@@ -22,8 +23,6 @@ export interface SolversOptions {
 }
 
 const isStanding = (solver: Solver | StandingProof): solver is StandingProof => solver.type === 'dns-persist-01'
-
-const bare = (name: string): string => name.replace(/^\*\./, '')
 
 async function proving(work: () => Promise<void>): Promise<void> {
   try {

@@ -3,6 +3,7 @@
 import { createSocket } from 'node:dgram'
 import { connect, isIPv6 } from 'node:net'
 import { hasCode } from '../../errors.ts'
+import { ownSignal } from '../../wait.ts'
 import type { ServerAddress } from './server-address.ts'
 
 export interface ExchangeOptions<T> {
@@ -71,8 +72,7 @@ export function overTcp<T>(server: ServerAddress, bytes: Buffer, options: Exchan
 type Start<T> = (settle: (answer: T) => void, fail: (e: Error) => void) => () => void
 
 function attempt<T>({ seconds, signal: whole }: ExchangeOptions<T>, start: Start<T>): Promise<T> {
-  // Of its own: Node warns about more than ten listeners to one, and there may be many questions at a time.
-  const signal = AbortSignal.any([whole])
+  const signal = ownSignal(whole)
   return new Promise((resolve, reject) => {
     let isOver = false
     const over = (action: () => void) => {

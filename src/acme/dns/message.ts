@@ -91,6 +91,10 @@ export function encodeQuestion({ name, type, recursive }: Question, id: number, 
   })
 }
 
+/** The TXT values that an answer has at a name. */
+export const textsAt = (name: string, { answers }: Message): string[] =>
+  answers.filter((record) => record.type === 'TXT' && record.name === name).map(({ data }) => data)
+
 /** The message, where it answers this question under this id; undefined for anything else, nonsense too. */
 export function decodeAnswer(
   bytes: Buffer,

@@ -5,7 +5,7 @@ import type { Log } from '../../log.ts'
 import { pause } from '../pace.ts'
 import type { Times, TxtRecord } from './provider.ts'
 import type { Resolver } from './resolver.ts'
-import { show } from './server-address.ts'
+import { addressesOf, chosenAddress, show } from './server-address.ts'
 import { lookAt, type Sight, type Values, type Watched } from './sight.ts'
 
 /** What is looked for. */
@@ -65,20 +65,17 @@ async function allServers(wanted: ReadonlyMap<string, Values>, resolver: Resolve
   const all = new Map<string, Watched>()
   await Promise.all(
     [...wanted].map(async ([name, values]) => {
-      const servers = await resolver.serversOf(await resolver.zoneOf(name))
-      for (const server of servers)
-        for (const place of server.addresses) {
-          const label = `'${server.name}' (${place.address})`
-          const watched = all.get(show(place)) ?? { place, label, asked: 'zone', sights: new Map(), silences: 0 }
-          watched.sights.set(name, { kind: 'new', values })
-          all.set(show(place), watched)
-        }
+      for (const own of addressesOf(await resolver.serversOf(await resolver.zoneOf(name)))) {
+        const watched = all.get(show(own.place)) ?? { ...own, asked: 'zone', sights: new Map(), silences: 0 }
+        watched.sights.set(name, { kind: 'new', values })
+        all.set(show(own.place), watched)
+      }
     }),
   )
-  const chosen = resolver.chosen.flatMap((place) =>
+  const chosen = resolver.chosen.map(chosenAddress).flatMap((one) =>
     (['itself', 'others'] as const).map((asked): Watched => {
       const sights = [...wanted].map(([name, values]) => [name, { kind: 'new', values }] as const)
-      return { place, label: `'${show(place)}'`, asked, sights: new Map(sights), silences: 0 }
+      return { ...one, asked, sights: new Map(sights), silences: 0 }
     }),
   )
   return [...all.values(), ...chosen]

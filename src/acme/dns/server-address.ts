@@ -2,6 +2,7 @@
 import { lookup } from 'node:dns/promises'
 import { isIP, isIPv6 } from 'node:net'
 import { messageOf, NixacmeError } from '../../errors.ts'
+import { ownSignal } from '../../wait.ts'
 
 /** A socket address. */
 export interface ServerAddress {
@@ -17,6 +18,21 @@ const lookupSeconds = 10
 /** `192.0.2.1:53`, `[2001:db8::1]:53`. */
 export const show = ({ address, port }: ServerAddress): string =>
   isIPv6(address) ? `[${address}]:${port}` : `${address}:${port}`
+
+/** One address of a server, and what words call it: `'ns1.example.com' (192.0.2.1)`. */
+export interface Addressed {
+  readonly place: ServerAddress
+  readonly label: string
+}
+
+/** Each address of each of these servers. */
+export const addressesOf = (
+  servers: readonly { readonly name: string; readonly addresses: readonly ServerAddress[] }[],
+): Addressed[] =>
+  servers.flatMap(({ name, addresses }) => addresses.map((place) => ({ place, label: `'${name}' (${place.address})` })))
+
+/** A server that the config names by its address. */
+export const chosenAddress = (place: ServerAddress): Addressed => ({ place, label: `'${show(place)}'` })
 
 /** `host`, `host:port`, an IPv6 address alone or in brackets; undefined for anything else. The port is 53 where none is told. */
 export function parseServer(text: string): { readonly host: string; readonly port: number } | undefined {
@@ -51,7 +67,7 @@ export async function serverAddresses(text: string, option: string, signal: Abor
 
 /** The system's own lookup can be ended by nobody; it is no longer waited for. */
 function bounded<T>(promise: Promise<T>, whole: AbortSignal): Promise<T> {
-  const signal = AbortSignal.any([whole])
+  const signal = ownSignal(whole)
   return new Promise((resolve, reject) => {
     const late = setTimeout(() => reject(new Error(`no answer within ${lookupSeconds} s`)), lookupSeconds * 1000)
     const stop = () => reject(signal.reason)

@@ -1,8 +1,8 @@
 // What one name server shows of the records that are waited for.
 import { Silence } from './exchange.ts'
-import type { Message } from './message.ts'
+import { type Message, textsAt } from './message.ts'
 import { query } from './query.ts'
-import type { ServerAddress } from './server-address.ts'
+import type { Addressed } from './server-address.ts'
 
 /** Of the TXT records at one name. */
 export type Values = readonly string[]
@@ -15,10 +15,7 @@ export type Sight =
   /** A resolver that does not serve the zone itself. */
   | { readonly kind: 'elsewhere'; readonly values: Values }
 
-export interface Watched {
-  readonly place: ServerAddress
-  /** For words: `'ns1.example.com' (192.0.2.1)`. */
-  readonly label: string
+export interface Watched extends Addressed {
   /** A server of the zone; or one that the config names: about what it serves itself, or about what others tell it. */
   readonly asked: 'zone' | 'itself' | 'others'
   /** By name. */
@@ -72,11 +69,12 @@ async function lookFor(
 }
 
 function sightOf(
-  { rcode, isAuthoritative, answers }: Message,
+  answer: Message,
   { name, values, asked }: { readonly name: string; readonly values: Values; readonly asked: Watched['asked'] },
 ): Sight {
+  const { rcode, isAuthoritative } = answer
   if (asked === 'itself' && !isAuthoritative) return { kind: 'elsewhere', values }
-  const there = answers.filter((record) => record.type === 'TXT' && record.name === name).map(({ data }) => data)
+  const there = textsAt(name, answer)
   if (values.every((value) => there.includes(value))) return { kind: 'shown', values }
   const missing = (words: string): Sight => ({ kind: 'missing', values, words })
   if (rcode !== 'NOERROR' && rcode !== 'NXDOMAIN') return missing(`it answers ${rcode}`)

@@ -1,9 +1,10 @@
 // What the name servers show at a name now, without waiting for anything.
 import { NixacmeError } from '../../errors.ts'
 import { Silence } from './exchange.ts'
+import { textsAt } from './message.ts'
 import { query } from './query.ts'
 import type { Resolver } from './resolver.ts'
-import { type ServerAddress, show } from './server-address.ts'
+import { type Addressed, addressesOf, chosenAddress, show } from './server-address.ts'
 
 /** Of one server. */
 export interface Shown {
@@ -11,11 +12,6 @@ export interface Shown {
   readonly label: string
   /** All TXT values at the name. */
   readonly values: readonly string[]
-}
-
-interface Asked {
-  readonly label: string
-  readonly place: ServerAddress
 }
 
 /** Where nobody answers: a datagram may get lost. */
@@ -29,11 +25,8 @@ const looks = 2
 export async function valuesNow(name: string, resolver: Resolver, signal: AbortSignal): Promise<readonly Shown[]> {
   const place = await resolver.effectiveName(name)
   const zone = await resolver.zoneOf(place)
-  const servers = await resolver.serversOf(zone)
-  const chosen = resolver.chosen.map((one): Asked => ({ place: one, label: `'${show(one)}'` }))
-  const own = servers.flatMap((server) =>
-    server.addresses.map((one): Asked => ({ place: one, label: `'${server.name}' (${one.address})` })),
-  )
+  const chosen = resolver.chosen.map(chosenAddress)
+  const own = addressesOf(await resolver.serversOf(zone))
   const all = new Map([...chosen, ...own].map((asked) => [show(asked.place), asked]))
   for (let look = 0; look < looks; look++) {
     const shown = await lookAll([...all.values()], { name: place, recursive: false }, signal)
@@ -54,22 +47,22 @@ interface Look {
   readonly recursive: boolean
 }
 
-async function lookAll(servers: readonly Asked[], look: Look, signal: AbortSignal): Promise<readonly Shown[]> {
+async function lookAll(servers: readonly Addressed[], look: Look, signal: AbortSignal): Promise<readonly Shown[]> {
   const looks = await Promise.all(servers.map((server) => lookOnce(server, look, signal)))
   return looks.filter((one) => one !== undefined)
 }
 
 /** Undefined for a server that does not answer, or does not serve the zone, as resolvers pass over it. */
 async function lookOnce(
-  { place, label }: Asked,
+  { place, label }: Addressed,
   { name, recursive }: Look,
   signal: AbortSignal,
 ): Promise<Shown | undefined> {
   try {
-    const { rcode, isAuthoritative, answers } = await query(place, { name, type: 'TXT', recursive }, signal)
+    const answer = await query(place, { name, type: 'TXT', recursive }, signal)
+    const { rcode, isAuthoritative } = answer
     if ((!recursive && !isAuthoritative) || (rcode !== 'NOERROR' && rcode !== 'NXDOMAIN')) return undefined
-    const values = answers.filter((record) => record.type === 'TXT' && record.name === name).map(({ data }) => data)
-    return { label, values }
+    return { label, values: textsAt(name, answer) }
   } catch (e) {
     if (e instanceof Silence) return undefined
     throw e

@@ -1,7 +1,7 @@
 // Name servers that take dynamic updates (RFC 2136), signed by TSIG (RFC 8945): BIND, Knot DNS, PowerDNS, Windows and others.
 import { NixacmeError } from '../../../errors.ts'
 import { Silence } from '../exchange.ts'
-import type { Message } from '../message.ts'
+import { assertName, type Message } from '../message.ts'
 import {
   candidateZones,
   given,
@@ -72,8 +72,7 @@ function changer(tools: ProviderTools): Change {
   let known: Promise<ServerAddress> | undefined
 
   return async ({ name, value }, kind, ttl) => {
-    if (!isName(name))
-      throw new NixacmeError('config', `'${name.slice(0, 300)}' is too long, or no name at all, for the DNS`)
+    assertName(name)
     known ??= firstAddress(text, signal)
     const server = await known
     const zone = zones === undefined ? await zoneAt(server, name, signal) : zoneAmong(zones, name)
