@@ -17,6 +17,7 @@ export function newOrder(world: World, { account, payload = {} }: Call): Answer 
   const identifiers = readIdentifiers(payload['identifiers'])
   if ('notBefore' in payload || 'notAfter' in payload) throw malformed('this CA does not take notBefore and notAfter')
   refuseBlocked(identifiers, settings.blocked)
+  const replaces = replacedBy(world, payload['replaces'])
   const authorizations = identifiers.map(({ value }) => {
     const valid = settings.reuseAuthorizations ? validAuthz(world, account.id, value) : undefined
     return valid ?? makeAuthz(world, account.id, value)
@@ -29,6 +30,7 @@ export function newOrder(world: World, { account, payload = {} }: Call): Answer 
       authzIds: authorizations.map((authz) => authz.id),
       expires: hours(24),
       readyPolls: settings.polls.ready,
+      replaces,
     }),
   )
   return view(world, order, 201)
@@ -121,6 +123,15 @@ function readIdentifiers(value: unknown): Identifier[] {
   const unusable = identifiers.filter((identifier) => !dnsName.test(identifier.value) || identifier.value.length > 253)
   refuse(unusable, 'is no DNS name in lower case')
   return identifiers
+}
+
+/** Throws for a certificate that another order replaces. */
+function replacedBy({ store, settings: { alreadyReplaced } }: World, replaces: unknown): string | undefined {
+  if (typeof replaces !== 'string') return undefined
+  const isTaken = store.orders.all.some((order) => order.replaces === replaces)
+  if (alreadyReplaced && isTaken)
+    throw new Problem(alreadyReplaced.status, alreadyReplaced.type, 'the certificate has a replacement')
+  return replaces
 }
 
 const refuseBlocked = (identifiers: readonly Identifier[], blocked: readonly string[]): void =>

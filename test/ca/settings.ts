@@ -33,6 +33,8 @@ export interface Settings {
     explanationURL?: string
     retryAfter: number | null
   } | null
+  /** How a second order that replaces the same certificate (RFC 9773 §5) is refused; null: it is not. */
+  alreadyReplaced: { status: number; type: string } | null
   /** Names refused with rejectedIdentifier at newOrder, one subproblem each. */
   blocked: readonly string[]
 }
@@ -57,6 +59,7 @@ export const defaultSettings = (): Settings => ({
   externalAccounts: null,
   caaIdentities: [],
   renewalInfo: null,
+  alreadyReplaced: null,
   blocked: [],
 })
 

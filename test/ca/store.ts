@@ -43,6 +43,8 @@ export interface Order {
   readonly expires: Date
   /** Looks in vain before `ready`. */
   readyPolls: number
+  /** The identifier (RFC 9773 §4.1) of the certificate that it takes the place of. */
+  readonly replaces?: string | undefined
   certificate?: { id: number; polls: number }
 }
 

@@ -5,34 +5,11 @@ import { existsSync } from 'node:fs'
 import { type TestContext, test } from 'node:test'
 import type { CaOptions } from '../ca/ca.ts'
 import type { RequestKind } from '../ca/routes.ts'
-import { cert, makeWorld, type World } from '../support/world.ts'
-import { assertFinished, forEach } from './kill.ts'
+import { cert, makeWorld } from '../support/world.ts'
+import { assertFinished, forEach, killAt } from './kill.ts'
 
 /** The CA takes its time with everything, so that each state is seen. */
 const slow: CaOptions = { polls: { authz: 1, ready: 1, certificate: 1 } }
-
-type When = 'before' | 'after'
-
-/** Runs the command and kills it when the CA gets its n-th request; `after`: when that has had its effect. */
-async function killAt(world: World, n: number, when: When): Promise<RequestKind> {
-  let seen = 0
-  const end = world.ca.fault('*', async ({ kind, next }) => {
-    if (++seen !== n) return next()
-    if (when === 'after') await next()
-    reached(kind)
-    return { status: 0, headers: {}, body: '', bare: true, transport: 'mute' }
-  })
-  let reached: (kind: RequestKind) => void = () => {}
-  const arrived = new Promise<RequestKind>((resolve) => {
-    reached = resolve
-  })
-  const running = world.spawn(['renew', '--now', cert])
-  const kind = await Promise.race([arrived, running.finished.then(({ stderr }) => assert.fail(stderr))])
-  const { signal } = await running.end('SIGKILL')
-  assert.equal(signal, 'SIGKILL')
-  end()
-  return kind
-}
 
 async function kinds(t: TestContext): Promise<RequestKind[]> {
   const world = await makeWorld(t, { ca: slow })
@@ -50,7 +27,7 @@ test('killed at every request', async (t) => {
   const taken = new Set<string>()
   await forEach(points, async ([n, when]) => {
     const world = await makeWorld(t, { ca: slow, way: 'in-process' })
-    const kind = await killAt(world, n, when)
+    const kind = await killAt(world, { n, when })
     const { pendingOrder } = world.paths()
     const isPlaced = existsSync(pendingOrder)
     const said = await world.nixacme(['renew', '--now', '--no-wait', cert])
@@ -77,6 +54,6 @@ test('killed again and again: each run goes on where the one before was', async 
     [5, 'before'],
     [4, 'after'],
   ] as const)
-    await killAt(world, n, when)
+    await killAt(world, { n, when })
   assertFinished(world, await world.nixacme(['renew', '--now', cert]), 1)
 })

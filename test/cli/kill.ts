@@ -3,7 +3,8 @@ import assert from 'node:assert/strict'
 import { createPrivateKey, X509Certificate } from 'node:crypto'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Said, World } from '../support/world.ts'
+import type { RequestKind } from '../ca/routes.ts'
+import { cert, type Said, type World } from '../support/world.ts'
 
 /** Names of temporary files below the state, but for the folder of what the poller reads: there is no secret in it. */
 const temporaries = ({ roots }: World): string[] =>
@@ -27,6 +28,40 @@ export function assertFinished(world: World, { status, stderr }: Said, orders: n
 export function challenges({ webroot }: World): string[] {
   const folder = join(webroot, '.well-known', 'acme-challenge')
   return existsSync(folder) ? readdirSync(folder) : []
+}
+
+export interface Kill {
+  /** At the n-th of the requests, from 1. */
+  readonly n: number
+  /** Of this kind; without it all are counted. */
+  readonly kind?: RequestKind | '*'
+  /** `after`: when the request has had its effect at the CA. */
+  readonly when: 'before' | 'after'
+}
+
+/** Runs the command and kills it when the CA gets this request, whose kind it gives. */
+export async function killAt(
+  world: World,
+  { n, kind = '*', when }: Kill,
+  args: readonly string[] = ['--now'],
+): Promise<RequestKind> {
+  let seen = 0
+  const end = world.ca.fault(kind, async (exchange) => {
+    if (++seen !== n) return exchange.next()
+    if (when === 'after') await exchange.next()
+    reached(exchange.kind)
+    return { status: 0, headers: {}, body: '', bare: true, transport: 'mute' }
+  })
+  let reached: (kind: RequestKind) => void = () => {}
+  const arrived = new Promise<RequestKind>((resolve) => {
+    reached = resolve
+  })
+  const running = world.spawn(['renew', ...args, cert])
+  const found = await Promise.race([arrived, running.finished.then(({ stderr }) => assert.fail(stderr))])
+  const { signal } = await running.end('SIGKILL')
+  assert.equal(signal, 'SIGKILL')
+  end()
+  return found
 }
 
 /** Runs `action` for each, a few at a time. */
