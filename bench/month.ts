@@ -1,5 +1,5 @@
-// Months in a minute: `renew` as it is with a clock of its own, against a CA that counts, through outages, kills and crash
-// loops. What it asked for, and whether a CA's limit was exceeded or a certificate lost.
+// Months in a minute: `renew` as it is with a clock of its own, through outages, kills and crash loops. What it asked for, and
+// whether a CA's limit was exceeded or a certificate lost. The CA half is modelled: requests are a constant for each order.
 import { day, hour, liveThrough, type Month, randomSpells } from '../test/renewal/support/month.ts'
 import type { Line } from './table.ts'
 
@@ -21,7 +21,7 @@ export async function measureMonth(count: number, starts: number): Promise<Line[
     }
     const beyond = months.flatMap((month) => [...month.beyondLimits, ...month.lost])
     lines.push({
-      what: `${count} simulated lives, certificates of ${name}: limits exceeded, certificates lost`,
+      what: `${count} simulated lives (CA half modelled), certificates of ${name}: limits exceeded, certificates lost`,
       found: String(beyond.length),
       target: '0',
       isMet: beyond.length === 0,
