@@ -2,7 +2,7 @@
 // whatever ends the run, the next one knows what the CA was asked for.
 import { NixacmeError, ProofError } from '../errors.ts'
 import { isoMinute } from '../time.ts'
-import type { FailureKind, Memory } from './memory.ts'
+import type { Counted, FailureKind, Memory } from './memory.ts'
 import { type Failure, writeMemory } from './memory.ts'
 import {
   byOrders,
@@ -11,6 +11,7 @@ import {
   orderWindow,
   retryAt,
   standingFailure,
+  together,
   validationWindow,
   type Wish,
 } from './schedule.ts'
@@ -19,7 +20,11 @@ export interface DiaryOptions {
   /** Path of `nixacme.json`. */
   readonly path: string
   readonly gid: number | undefined
+  /** Directory URL. */
+  readonly server: string
   readonly wish: Wish
+  /** What counts, too, beside what the memory has. */
+  readonly elsewhere: Counted
   /** `--now` */
   readonly atOnce: boolean
   now(): Date
@@ -54,9 +59,9 @@ export class Diary {
    * was under way), or `refused` (76) where its certificate could not be used either, and nobody asked for it.
    */
   ordering(): void {
-    const { wish, now, atOnce } = this.#options
+    const { wish, elsewhere, now, atOnce } = this.#options
     if (!atOnce) this.#refuseUseless()
-    const held = atOnce ? undefined : longest(byOrders(this.#memory, wish, now()), now())
+    const held = atOnce ? undefined : longest(byOrders(together(this.#memory, elsewhere), wish, now()), now())
     if (held) throw new NixacmeError('later', `no new order before ${isoMinute(held.until)}: ${held.why}`)
     this.#ordered = true
     this.#write({ orders: [...this.#memory.orders, { at: now(), names: nameSet(wish.names) }] })
@@ -129,10 +134,11 @@ export class Diary {
   }
 
   #write(change: { readonly [K in keyof Memory]?: Memory[K] | undefined }): void {
-    const { path, gid, now } = this.#options
+    const { path, gid, server, now } = this.#options
     const since = (window: number) => (entry: { readonly at: Date }) => entry.at.getTime() > now().getTime() - window
     const { orders = [], unproven = [], failure, attempt, offered, useless } = { ...this.#memory, ...change }
     this.#memory = {
+      server,
       ...(failure && { failure }),
       ...(attempt && { attempt }),
       orders: orders.filter(since(orderWindow)),

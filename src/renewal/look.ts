@@ -7,6 +7,7 @@ import type { CertPaths, Roots } from '../job/paths.ts'
 import type { Log } from '../log.ts'
 import { type Decision, decide } from './decision.ts'
 import { betterInstalled, compare } from './install.ts'
+import { countedElsewhere } from './memory.ts'
 import { turnOf, type Wish } from './schedule.ts'
 import { hasPending, readState, type StoredState } from './state.ts'
 import { isWatched } from './watch.ts'
@@ -83,8 +84,9 @@ export function judge(
   const now = clock()
   const notAfter = candidate.kind === 'usable' ? candidate.facts.notAfter : undefined
   const wish = { names: job.names, config: healing(job), notAfter }
-  const known = standings.map(({ state: { memory }, paths }) => ({
+  const known = standings.map(({ state: { memory }, paths, server }) => ({
     memory,
+    elsewhere: countedElsewhere(paths, server.directoryUrl),
     hasOrder: memory.orders.length > 0 && lstatIfThere(paths.pendingOrder) !== undefined,
   }))
   const turn = turnOf(known, wish, now)

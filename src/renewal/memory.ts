@@ -1,7 +1,10 @@
 // What is remembered of one certificate at one CA, `nixacme.json` (DESIGN §4): the last failures, what has been asked of
 // the CA within its limits' windows, and what it offers. Read without a lock, written by who holds the certificate's.
+import * as fs from 'node:fs'
+import { basename, join } from 'node:path'
 import { NixacmeError, readError, writeError } from '../errors.ts'
-import { readIfThere, writeAtomically } from '../fs.ts'
+import { orAbsent, readIfThere, writeAtomically } from '../fs.ts'
+import type { CertPaths } from '../job/paths.ts'
 
 /**
  * What went wrong: no answer of use; a limit of the CA; a refusal; a name that could not be proven; or something of our
@@ -61,6 +64,8 @@ export interface Useless {
 }
 
 export interface Memory {
+  /** Directory URL of the CA. */
+  readonly server?: string
   readonly failure?: Failure
   readonly attempt?: Attempt
   /** Within `orderWindow`. */
@@ -71,6 +76,9 @@ export interface Memory {
   readonly offered?: readonly string[]
   readonly useless?: Useless
 }
+
+/** What counts against the limits of a CA. */
+export type Counted = Pick<Memory, 'orders' | 'unproven'>
 
 export const emptyMemory: Memory = { orders: [], unproven: [] }
 
@@ -160,9 +168,11 @@ export function readMemory(path: string): Memory {
     throw new NixacmeError('data', `'${path}' has version ${version}, this nixacme reads up to ${memoryVersion}`, {
       hints: ['it was written by a newer nixacme: use that one', ...hints],
     })
+  const { server } = fields
   const [failure, attempt] = [readFailure(fields['failure']), readAttempt(fields['attempt'])]
   const useless = readUseless(fields['useless'])
   return {
+    ...(typeof server === 'string' && { server }),
     ...(failure && { failure }),
     ...(attempt && { attempt }),
     orders: dated(fields['orders'], 'names'),
@@ -170,6 +180,25 @@ export function readMemory(path: string): Memory {
     ...(Array.isArray(fields['offered']) && { offered: texts(fields['offered']) }),
     ...(useless && { useless }),
   }
+}
+
+/**
+ * What other folders of the same certificate, for another key type or DNS provider, have asked the same CA for: its limits
+ * know nothing of these.
+ */
+export function countedElsewhere(paths: Pick<CertPaths, 'legoCert' | 'memory'>, server: string): Counted {
+  const { legoCert, memory } = paths
+  const files = (orAbsent(() => fs.readdirSync(legoCert)) ?? []).map((name) => join(legoCert, name, basename(memory)))
+  const others = files.flatMap((file) => {
+    try {
+      return file === memory ? [] : [readMemory(file)]
+    } catch {
+      // What cannot be read counts for the folder that it is of.
+      return []
+    }
+  })
+  const same = others.filter((other) => other.server === server)
+  return { orders: same.flatMap(({ orders }) => orders), unproven: same.flatMap(({ unproven }) => unproven) }
 }
 
 /** Durable when this returns. Throws `write` (73) or `permission` (77). */

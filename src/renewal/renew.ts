@@ -13,6 +13,7 @@ import { ExpiringError } from './expiring.ts'
 import { type InstallOutcome, install } from './install.ts'
 import { clearLeftovers } from './leftovers.ts'
 import { type Judgement, judge, leftToDo, type Skip, type Standing, saySkip } from './look.ts'
+import { countedElsewhere } from './memory.ts'
 import { type HeldSlot, RunLocks } from './run-locks.ts'
 import { readState } from './state.ts'
 import { ensureFolders, type Obtained, proveSpace, settle, store, storeHash } from './store.ts'
@@ -211,11 +212,14 @@ class Run {
   #diary({ standing, wish }: Judgement): Diary {
     const { gid, host } = this.#tools
     const { now } = host
+    const { paths, state, server } = standing
     const { atOnce } = this.#options
-    return new Diary(standing.state.memory, {
-      path: standing.paths.memory,
+    return new Diary(state.memory, {
+      path: paths.memory,
       gid,
+      server: server.directoryUrl,
       wish,
+      elsewhere: countedElsewhere(paths, server.directoryUrl),
       atOnce,
       now,
       chance: Math.random,

@@ -1,7 +1,7 @@
 // When the CA may be asked again: after failures, after runs that were killed, and within the limits that CAs have. Pure,
 // so that `plan` and `renew` agree: the clock comes in, and chance only where a failure is written down.
 import { isoMinute } from '../time.ts'
-import type { Failure, Memory } from './memory.ts'
+import type { Counted, Failure, Memory } from './memory.ts'
 
 const minute = 60_000
 const hour = 60 * minute
@@ -101,7 +101,7 @@ function byKills({ attempt }: Memory, now: Date): HeldBack[] {
 }
 
 /** What holds a new order back, whatever else there is to do. */
-export function byOrders({ orders }: Memory, { names, notAfter }: Wish, now: Date): HeldBack[] {
+export function byOrders({ orders }: Pick<Counted, 'orders'>, { names, notAfter }: Wish, now: Date): HeldBack[] {
   const set = nameSet(names)
   const counted = within(orders, orderWindow, now, (order) => order.names === set)
   const [oldest = 0] = counted.slice(-mostOrders)
@@ -119,7 +119,7 @@ export function byOrders({ orders }: Memory, { names, notAfter }: Wish, now: Dat
   return [{ until: new Date(last + left / (remaining + 1)), why }]
 }
 
-function byValidations({ unproven }: Memory, { names }: Wish, now: Date): HeldBack[] {
+function byValidations({ unproven }: Counted, { names }: Wish, now: Date): HeldBack[] {
   // As the CA has them: a wildcard is proven at the name below it.
   return [...new Set(names.map((name) => name.replace(/^\*\./, '')))].flatMap((name) => {
     const counted = within(unproven, validationWindow, now, (entry) => entry.name === name)
@@ -130,9 +130,16 @@ function byValidations({ unproven }: Memory, { names }: Wish, now: Date): HeldBa
   })
 }
 
+export const together = (a: Counted, b: Counted): Counted => ({
+  orders: [...a.orders, ...b.orders],
+  unproven: [...a.unproven, ...b.unproven],
+})
+
 /** What is known of a CA. */
 export interface Known {
   readonly memory: Memory
+  /** What counts, too, beside what the memory has. */
+  readonly elsewhere: Counted
   /** An order is under way there: what is to be done may need no new one. */
   readonly hasOrder: boolean
 }
@@ -142,10 +149,11 @@ export const longest = (all: readonly HeldBack[], now: Date): HeldBack | undefin
   all.filter(({ until }) => until > now).sort((a, b) => b.until.getTime() - a.until.getTime())[0]
 
 /** What holds the next try back longest, when anything does at `now`. */
-export function heldBack({ memory, hasOrder }: Known, wish: Wish, now: Date): HeldBack | undefined {
-  const orders = hasOrder ? [] : byOrders(memory, wish, now)
+export function heldBack({ memory, elsewhere, hasOrder }: Known, wish: Wish, now: Date): HeldBack | undefined {
+  const counted = together(memory, elsewhere)
+  const orders = hasOrder ? [] : byOrders(counted, wish, now)
   const failures = [...byFailure(memory, wish, now), ...byKills(memory, now)]
-  return longest([...failures, ...orders, ...byValidations(memory, wish, now)], now)
+  return longest([...failures, ...orders, ...byValidations(counted, wish, now)], now)
 }
 
 /** Milliseconds: a CA that wants to be left alone for longer is as good as away. */

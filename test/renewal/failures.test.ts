@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict'
 import * as fs from 'node:fs'
+import { join } from 'node:path'
 import { test } from 'node:test'
 
 import { bindingMissing } from '../../src/acme/account-binding.ts'
@@ -223,6 +224,22 @@ test('five orders were placed and one is under way: it is gone on with, but no s
   assert.deepEqual([reached, remembered(place).orders.length], [1, 5])
   assert.equal(await statusOf(place.run({ ...orders6th, atOnce: true })), 69)
   assert.equal(remembered(place).orders.length, 6)
+})
+
+test('the limits of a CA know nothing of the config: what other folders of the certificate asked it for counts, too', async (t) => {
+  const place = makePlace(t)
+  const other = join(place.paths.legoCert, 'another-hash')
+  fs.mkdirSync(other, { recursive: true })
+  const orders = [1, 2, 3, 4, 5].map((age) => ({ at: ago(24 * age).toISOString(), names: names.join(' ') }))
+  const write = (server: string) =>
+    fs.writeFileSync(join(other, 'nixacme.json'), JSON.stringify({ version: 1, server, orders }))
+  const { directoryUrl } = place.job.servers[0]
+  write(directoryUrl)
+  assert.equal(await statusOf(place.run(failsWith(away))), 75)
+  assert.equal(fs.existsSync(place.paths.memory), false, 'nothing was begun')
+  write('https://another.example/dir')
+  assert.equal(await statusOf(place.run(failsWith(away))), 69)
+  assert.equal(remembered(place).server, directoryUrl)
 })
 
 test('a fault of this machine before anything was ordered is told each time, and nobody waits', async (t) => {

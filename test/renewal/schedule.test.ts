@@ -29,7 +29,7 @@ const failure = (change: Partial<Failure> = {}): Failure => ({
 
 const memory = (change: Partial<Memory>): Memory => ({ ...emptyMemory, ...change })
 const ordersAt = (...ages: number[]) => ages.map((age) => ({ at: after(-age), names: nameSet(names) }))
-const known = (m: Memory) => ({ memory: m, hasOrder: false })
+const known = (m: Memory) => ({ memory: m, elsewhere: emptyMemory, hasOrder: false })
 const until = (m: Memory, w = wish(), at = now) => heldBack(known(m), w, at)?.until
 
 test('what a clock that was ahead wrote down holds nothing back, a few minutes aside', () => {
@@ -108,7 +108,7 @@ test('five orders of one exact set of names in seven days, not six, in whatever 
 
 test('an order under way is gone on with, however many there were', () => {
   const five = memory({ orders: ordersAt(day, 2 * day, 3 * day, 4 * day, 5 * day) })
-  assert.equal(heldBack({ memory: five, hasOrder: true }, wish(), now), undefined)
+  assert.equal(heldBack({ memory: five, elsewhere: emptyMemory, hasOrder: true }, wish(), now), undefined)
 })
 
 test('the last orders before the certificate ends are spread evenly over the time that is left', () => {
