@@ -41,6 +41,7 @@ const order = async (): Promise<PendingOrder> => ({
   keySource: 'new',
   placedAt: new Date('2026-11-02T10:00:00Z'),
   expires: new Date('2026-11-09T10:00:00Z'),
+  missedAt: new Date('2026-11-02T11:00:00Z'),
   keyPem: await generateKey('ec256'),
 })
 
@@ -58,6 +59,7 @@ test('what is written is read back, whole and with as little as there can be', a
     notAfter: null,
     replaces: null,
     expires: undefined,
+    missedAt: undefined,
     keyPem: undefined,
   }
   for (const content of [whole, least]) {

@@ -55,7 +55,7 @@ test('a failure that goes away is forgotten with the next success', async (t) =>
   assert.equal(await statusOf(place.run(failsWith(away))), 69)
   assert.ok(remembered(place).failure)
   await place.run({ obtain: handsOut(fresh).obtain, atOnce: true })
-  assert.deepEqual(remembered(place), { orders: [], unproven: [] })
+  assert.deepEqual(remembered(place), { server: place.job.servers[0].directoryUrl, orders: [], unproven: [] })
 })
 
 test('a renewal that fails with time enough left ends well and is told; one that runs out fails with 74', async (t) => {
@@ -260,7 +260,7 @@ test('a stop is no failure', async (t) => {
     },
   })
   assert.equal(await statusOf(run), 75)
-  assert.deepEqual(remembered(place), { orders: [], unproven: [] })
+  assert.deepEqual(remembered(place), { server: place.job.servers[0].directoryUrl, orders: [], unproven: [] })
 })
 
 test('a memory that cannot be written ends the run before the CA is asked', async (t) => {
