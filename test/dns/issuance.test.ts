@@ -94,9 +94,9 @@ async function startScene(t: TestContext): Promise<Scene> {
 
 const ledgerOf = ({ dir }: Scene) => join(dir, 'state', '.lego', cert, '.challenges.json')
 
-/** The credentials are in no file but their own. */
+/** The credentials are in no files but their own. */
 function assertNowhere({ dir }: Scene): void {
-  assert.deepEqual(filesWith('canary', [dir]), [join(dir, 'key')])
+  assert.deepEqual(filesWith('canary', [dir]), [join(dir, 'key'), join(dir, 'variables')])
 }
 
 async function assertNothingLeft(scene: Scene): Promise<void> {
