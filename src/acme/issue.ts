@@ -86,12 +86,26 @@ export function profileFor({ profiles: offered }: Directory, req: IssueRequest):
   return choice.profile
 }
 
+/** Before anything is ordered: a record for a name that is not the CA's proves nothing to it, and costs an order to find out. */
+function warnOfIssuers({ challenges, log }: IssueRequest, { caaIdentities }: Directory): void {
+  const issuers = new Set(
+    challenges.flatMap(({ challenge }) => (challenge.kind === 'dns-persist' ? challenge.issuer : [])),
+  )
+  const own = caaIdentities.map((one) => `'${one}'`).join(', ')
+  for (const issuer of issuers)
+    if (own !== '' && !caaIdentities.includes(issuer))
+      log.warning(`'dnsPersist' is '${issuer}', and this CA calls itself ${own}: it may take no such record`, [
+        "set 'dnsPersist' to the CA's name",
+      ])
+}
+
 async function rehearse(client: AcmeClient, solvers: Solvers, req: IssueRequest): Promise<undefined> {
   const { account, plainHttp, log } = req
   const { url } = readAccount(account, plainHttp)
   const directory = await client.directory()
   const { termsOfService } = directory
   profileFor(directory, req)
+  warnOfIssuers(req, directory)
   if (url !== undefined && url !== 'unusable') await solvers.verify(url)
   const terms =
     termsOfService === undefined ? 'no terms of service' : `terms of service at '${termsOfService.slice(0, 200)}'`
@@ -107,6 +121,7 @@ async function perform(client: AcmeClient, solvers: Solvers, key: PreparedKey, r
   const directory = await client.directory()
   diary.offers(directory)
   const profile = profileFor(directory, req)
+  warnOfIssuers(req, directory)
   const accountUrl = await openAccount(client, req)
   const accountKey = readAccount(req.account, req.plainHttp).keyPem
   if (key.keyPem !== undefined && accountKey !== undefined) refuseAccountKey(key.keyPem, accountKey, req.key)

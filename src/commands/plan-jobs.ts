@@ -62,7 +62,10 @@ export async function planJobs(jobs: readonly Job[], options: PlanOptions, conte
         caRequests: caRequests(decision, job.names.length, standing.state.account),
         installs: leftToDo(job, judgement, { gid, now: host.now() }) === 'something',
         ...profileOf(job, standing.server, standing.state.memory.offered),
-        records: proofRecords(job.challenges, standing.state.accountUrl),
+        records: proofRecords(
+          job.challenges,
+          judgement.standings.flatMap(({ state }) => state.accountUrl ?? []),
+        ),
         failures: plannedFailures(judgement, host.now()),
       })
     } catch (e) {
@@ -77,7 +80,7 @@ export async function planJobs(jobs: readonly Job[], options: PlanOptions, conte
         installs: false,
         asks: null,
         ...noProfile,
-        records: proofRecords(job.challenges, undefined),
+        records: proofRecords(job.challenges, []),
         failures: [],
       })
     }

@@ -4,6 +4,7 @@ import { randomBytes } from 'node:crypto'
 import { readAccount } from '../acme/account-files.ts'
 import { openSolvers } from '../acme/challenges/open.ts'
 import { openTransport } from '../acme/transport.ts'
+import type { ChallengeGroup } from '../config/config.ts'
 import { NixacmeError } from '../errors.ts'
 import { type Job, pathsOf } from '../job/job.ts'
 import type { Roots } from '../job/paths.ts'
@@ -31,8 +32,8 @@ export async function testDns(
   if (fault) throw fault
   const byProvider = job.challenges.filter(({ challenge }) => challenge.kind === 'dns')
   const standing = job.challenges.filter(({ challenge }) => challenge.kind === 'dns-persist')
-  const accountUrl = accountOf(job, roots)
-  if (standing.length > 0 && accountUrl === undefined)
+  const accounts = accountsOf(job, roots)
+  if (standing.length > 0 && accounts.length === 0)
     throw new NixacmeError('config', 'the records of dns-persist-01 name the ACME account, and there is none yet', {
       hints: ["run 'nixacme renew': it registers one, tells the records, and orders nothing while they are missing"],
     })
@@ -46,9 +47,9 @@ export async function testDns(
       try {
         await solvers.prepare()
         const names = byProvider.flatMap((group) => group.names)
-        if (accountUrl !== undefined) await solvers.verify(accountUrl)
+        for (const accountUrl of accounts) await solvers.verify(accountUrl)
         for (const name of standing.flatMap((group) => group.names)) log.info(`the DNS has the record for '${name}'`)
-        await solvers.present(names.map((name) => ({ ...madeUp(name), accountUrl })))
+        await solvers.present(byProvider.flatMap((group) => trials(group, accounts)))
         for (const name of names) log.info(`the DNS shows the record for '${name}'`)
       } finally {
         isClean = await solvers.cleanUp()
@@ -65,11 +66,21 @@ export async function testDns(
   return 0
 }
 
-/** Undefined where none is registered yet. */
-function accountOf(job: Job, roots: Roots): string | undefined {
-  const { account: dir, accountJson: json, accountKey: key } = pathsOf(roots, job)
-  const { url } = readAccount({ dir, json, key }, job.plainHttp)
-  return url === 'unusable' ? undefined : url
+/** Of all CAs of the job at which one is registered: whichever of them is asked, its record must do. */
+function accountsOf(job: Job, roots: Roots): readonly string[] {
+  const urls = job.servers.flatMap((server) => {
+    const { account: dir, accountJson: json, accountKey: key } = pathsOf(roots, job, server)
+    const { url } = readAccount({ dir, json, key }, job.plainHttp)
+    return url === undefined || url === 'unusable' ? [] : [url]
+  })
+  return [...new Set(urls)]
+}
+
+/** A challenge for each name; for each account, where its label is part of the record's name. */
+function trials({ challenge, names }: ChallengeGroup, accounts: readonly string[]) {
+  const isLabelled = challenge.kind === 'dns' && challenge.accountLabel
+  const asked = isLabelled && accounts.length > 0 ? accounts : [undefined]
+  return asked.flatMap((accountUrl) => names.map((name) => ({ ...madeUp(name), accountUrl })))
 }
 
 /** A challenge that no CA has given: `*.example.com` is proven at `example.com`. */

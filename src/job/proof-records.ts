@@ -1,6 +1,6 @@
 // The TXT records that prove names: where each stands, and what it says as far as that is known before an order. Pure.
 import { createHash } from 'node:crypto'
-import type { ChallengeGroup } from '../config/config.ts'
+import type { Challenge, ChallengeGroup } from '../config/config.ts'
 
 const alphabet = 'abcdefghijklmnopqrstuvwxyz234567'
 /** Bytes that a label is made of, and bytes that one string of a TXT record has room for (RFC 1035 §3.3.14). */
@@ -74,26 +74,41 @@ export const placesOf = (names: readonly string[]): Place[] =>
     return { name, proves, isWildcard: proves.some((one) => one !== name) }
   })
 
-/** The records of all names that are proven by DNS; `accountUrl` undefined: the account is not registered yet. */
-export function proofRecords(groups: readonly ChallengeGroup[], accountUrl: string | undefined): ProofRecord[] {
-  const type = 'TXT'
+/**
+ * The records of all names that are proven by DNS, for each of these accounts where they name one: a certificate may have
+ * several CAs. None: no account is registered yet.
+ */
+export function proofRecords(groups: readonly ChallengeGroup[], accountUrls: readonly string[]): ProofRecord[] {
+  const accounts = accountUrls.length > 0 ? [...new Set(accountUrls)] : [undefined]
   return groups.flatMap(({ challenge, names }): ProofRecord[] => {
     if (challenge.kind === 'dns-persist')
-      return placesOf(names).map(({ name, proves, isWildcard }) => {
-        const value =
-          accountUrl === undefined ? null : persistValue({ issuer: challenge.issuer, accountUrl, isWildcard })
-        return { challenge: 'dns-persist-01', proves, name: persistName(name), type, value, provider: null }
-      })
+      return accounts.flatMap((one) => standingRecords(challenge.issuer, names, one))
     if (challenge.kind !== 'dns') return []
-    const { provider, accountLabel: isLabelled } = challenge
-    const label = isLabelled && accountUrl !== undefined ? accountLabel(accountUrl) : undefined
-    return placesOf(names).map(({ name, proves }) => ({
-      challenge: isLabelled ? 'dns-account-01' : 'dns-01',
-      proves,
-      name: isLabelled && label === undefined ? null : challengeName(name, label),
-      type,
-      value: null,
-      provider,
-    }))
+    const isNamed = challenge.accountLabel
+    return (isNamed ? accounts : [undefined]).flatMap((one) => ordersRecords(challenge, names, one))
   })
+}
+
+const type = 'TXT'
+
+const standingRecords = (issuer: string, names: readonly string[], accountUrl: string | undefined): ProofRecord[] =>
+  placesOf(names).map(({ name, proves, isWildcard }) => {
+    const value = accountUrl === undefined ? null : persistValue({ issuer, accountUrl, isWildcard })
+    return { challenge: 'dns-persist-01', proves, name: persistName(name), type, value, provider: null }
+  })
+
+function ordersRecords(
+  { provider, accountLabel: isLabelled }: Challenge & { readonly kind: 'dns' },
+  names: readonly string[],
+  accountUrl: string | undefined,
+): ProofRecord[] {
+  const label = isLabelled && accountUrl !== undefined ? accountLabel(accountUrl) : undefined
+  return placesOf(names).map(({ name, proves }) => ({
+    challenge: isLabelled ? 'dns-account-01' : 'dns-01',
+    proves,
+    name: isLabelled && label === undefined ? null : challengeName(name, label),
+    type,
+    value: null,
+    provider,
+  }))
 }

@@ -27,6 +27,8 @@ export interface DraftScene {
 const issuer = 'pebble.letsencrypt.org'
 const labelled = 'labelled'
 const standing = 'standing'
+/** At what is another CA by its URL. */
+const elsewhere = 'elsewhere'
 const place = '_validation-persist.example.net'
 /** Where a CNAME below the label leads. */
 const delegated = 'labelled.challenges.example.net'
@@ -49,7 +51,10 @@ function commandIn({ dns, pebble, dir, resolver, apiKey }: DraftScene) {
     NIXACME_RUNTIME_DIR: join(dir, 'run'),
     NIXACME_JOBS_DIR: join(dir, 'jobs'),
   }
-  const configure = (dnsPersist: string) => {
+  const secondCa = pebble.directoryUrl.replace('localhost', '127.0.0.1')
+  assert.notEqual(secondCa, pebble.directoryUrl)
+  const configure = (dnsPersist: string, servers: readonly string[] = []) => {
+    const several = servers.length > 0 ? { servers } : {}
     const config = toml({
       global: { acceptTerms: true, useRoot: true },
       defaults: {
@@ -67,7 +72,8 @@ function commandIn({ dns, pebble, dir, resolver, apiKey }: DraftScene) {
           dnsProvider: 'pdns',
           dnsAccountLabel: true,
         },
-        [standing]: { domain: 'example.net', extraDomainNames: ['*.example.net'], dnsPersist },
+        [standing]: { domain: 'example.net', extraDomainNames: ['*.example.net'], dnsPersist, ...several },
+        [elsewhere]: { domain: 'example.net', dnsPersist, server: secondCa },
       },
     })
     const credentials = `\n[certs.${labelled}.credentialFiles]\nPDNS_API_KEY_FILE = "${join(dir, 'key')}"\n`
@@ -83,13 +89,13 @@ function commandIn({ dns, pebble, dir, resolver, apiKey }: DraftScene) {
     const { subjectAltName = '' } = new X509Certificate(readFileSync(join(dir, 'state', cert, 'cert.pem')))
     return subjectAltName.replaceAll('DNS:', '').split(', ').sort()
   }
-  return { configure, nixacme, records, namesIn, state: join(dir, 'state') }
+  return { configure, secondCa, nixacme, records, namesIn, state: join(dir, 'state') }
 }
 
 export async function testDrafts(t: TestContext, scene: DraftScene): Promise<void> {
   const { dns, pebble, dir, server, resolver } = scene
   const absent = await relayAsResolver(t, resolver, server)
-  const { configure, nixacme, records, namesIn, state } = commandIn(scene)
+  const { configure, secondCa, nixacme, records, namesIn, state } = commandIn(scene)
   const orders = () => pebble.count('POST /order-plz')
   const before = orders()
   const txt = (value: string) => dns.addRecord('example.net', place, 'TXT', `"${value}"`)
@@ -127,7 +133,7 @@ export async function testDrafts(t: TestContext, scene: DraftScene): Promise<voi
     assert.equal(other.status, 78, other.stderr)
     assert.match(other.stderr, /it is for another account, 'https:\/\/other\./)
     await txt(value.replace('; policy=wildcard', ''))
-    const narrow = await nixacme('renew', '--dry-run', standing)
+    const narrow = await nixacme('renew', '--now', '--dry-run', standing)
     assert.equal(narrow.status, 78, narrow.stderr)
     assert.match(narrow.stderr, /it lacks 'policy=wildcard'/)
     assert.equal(orders(), before)
@@ -139,11 +145,27 @@ export async function testDrafts(t: TestContext, scene: DraftScene): Promise<voi
     assert.equal(tried.status, 0, tried.stderr)
     assert.match(tried.stderr, /the DNS has the record for '\*\.example\.net'/)
     assert.equal(orders(), before)
-    const { status, stderr } = await nixacme('renew', standing)
+    const { status, stderr } = await nixacme('renew', '--now', standing)
     assert.equal(status, 0, stderr)
     assert.deepEqual(namesIn(standing), ['*.example.net', 'example.net'])
     assert.deepEqual(await dns.txt(place), [value])
+    assert.doesNotMatch(stderr, /this CA calls itself/)
     assert.equal(orders(), before + 1)
+  })
+
+  await t.test('two CAs: the records for the accounts of both are printed, and looked for by dns test', async () => {
+    assert.equal((await nixacme('renew', elsewhere)).status, 78)
+    const [second] = await records(elsewhere)
+    configure(issuer, [pebble.directoryUrl, secondCa])
+    const both = await records(standing)
+    assert.deepEqual(
+      both.map((record) => record.value),
+      [value, `${second?.value}; policy=wildcard`],
+    )
+    const tried = await nixacme('dns', 'test', standing)
+    assert.equal(tried.status, 78, tried.stderr)
+    assert.ok(tried.stderr.includes(`${place}. IN TXT "${second?.value}; policy=wildcard"`), tried.stderr)
+    configure(issuer)
   })
 
   await t.test(
@@ -155,6 +177,9 @@ export async function testDrafts(t: TestContext, scene: DraftScene): Promise<voi
       const { status, stderr } = await nixacme('renew', '--now', standing)
       assert.equal(status, 76, stderr)
       assert.match(stderr, /does not take records for 'other\.example' .*, only for: 'pebble\.letsencrypt\.org'/)
+      const early = /'dnsPersist' is 'other\.example', and this CA calls itself 'pebble\.letsencrypt\.org'/
+      assert.match(stderr, early)
+      assert.match((await nixacme('renew', '--now', '--dry-run', standing)).stderr, early)
       assert.equal(pebble.count('POST /chalZ/'), answered)
     },
   )

@@ -22,7 +22,9 @@ test('the label of an account: the example of draft-ietf-acme-dns-account-label'
 test('each way has its records, a name and its wildcard one together', () => {
   const names = ['a.example', '*.a.example', 'b.example']
   const of = (challenge: Challenge, accountUrl?: string) =>
-    proofRecords([{ challenge, names }], accountUrl).map(({ name, value, proves }) => [name, value, proves.length])
+    proofRecords([{ challenge, names }], accountUrl === undefined ? [] : [accountUrl]).map(
+      ({ name, value, proves }) => [name, value, proves.length],
+    )
   assert.deepEqual(of(byProvider), [
     ['_acme-challenge.a.example', null, 2],
     ['_acme-challenge.b.example', null, 1],
@@ -41,9 +43,17 @@ test('each way has its records, a name and its wildcard one together', () => {
     ['_validation-persist.b.example', `ca.example; accounturi=${account}`, 1],
   ])
   // A wildcard alone needs the policy as well.
-  const [alone] = proofRecords([{ challenge: standing, names: ['*.a.example'] }], account)
+  const [alone] = proofRecords([{ challenge: standing, names: ['*.a.example'] }], [account])
   assert.match(alone?.value ?? '', /; policy=wildcard$/)
-  assert.deepEqual(proofRecords([{ challenge: { kind: 'webroot', webroot: '/w' }, names }], account), [])
+  const other = account.replace('1', '2')
+  assert.notEqual(other, account)
+  const both = proofRecords([{ challenge: standing, names: ['a.example'] }], [account, other, account])
+  assert.deepEqual(
+    both.map(({ value }) => value?.includes(other)),
+    [false, true],
+    'each account once',
+  )
+  assert.deepEqual(proofRecords([{ challenge: { kind: 'webroot', webroot: '/w' }, names }], [account]), [])
 })
 
 test('a value is quoted for a zone file, in strings of 255 characters', () => {
@@ -59,7 +69,10 @@ test('a value is quoted for a zone file, in strings of 255 characters', () => {
 
 test('the table of a plan: what is made for each order, and what by hand', () => {
   const tableOf = (challenge: Challenge, accountUrl?: string) =>
-    recordsTable(proofRecords([{ challenge, names: ['a.example', '*.a.example'] }], accountUrl), plain).split('\n')[2]
+    recordsTable(
+      proofRecords([{ challenge, names: ['a.example', '*.a.example'] }], accountUrl === undefined ? [] : [accountUrl]),
+      plain,
+    ).split('\n')[2]
   assert.match(tableOf(byProvider) ?? '', /^_acme-challenge\.a\.example +for each order, by 'pdns'$/)
   assert.match(
     tableOf(labelled) ?? '',

@@ -43,7 +43,7 @@ export async function verifyStanding(
   throw new NixacmeError(
     'config',
     `the record '${persistName(first.name)}' does not prove ${proves}: ${flaws.get(first)}${more}`,
-    { hints: ['nothing was ordered; make what follows, once, and run again', ...lines] },
+    { hints: ["nothing was ordered; make what follows, once, then run 'nixacme renew --now'", ...lines] },
   )
 }
 
