@@ -224,6 +224,28 @@ test('acmesh: a script for forms, with a session that it keeps from one call to 
   assert.deepEqual(world.told, [])
 })
 
+test('acmesh: what a script has saved is for the same run; after a kill its removal is told by nothing else', async (t) => {
+  const { world, put, open } = await setUp(t, () => assert.fail('nothing may be asked'))
+  const out = join(world.dir, 'removed')
+  put(
+    'dns_keeps',
+    `dns_keeps_add() { _savedomainconf KEEPS_Id 7; }
+dns_keeps_rm() {
+  _id="$(_readdomainconf KEEPS_Id)"
+  [ -n "$_id" ] || { _err "no id is known"; return 1; }
+  echo "removed $_id" >>'${out}'
+}
+`,
+  )
+  const killed = open('dns_keeps', {})
+  await killed.present({ name, value })
+  await assert.rejects(open('dns_keeps', {}).cleanUp({ name, value }), isOf('refused', /'dns_keeps'/))
+  assert.match(world.told.join('\n'), /no id is known/)
+  assert.equal(existsSync(out), false)
+  await killed.cleanUp({ name, value })
+  assert.equal(readFileSync(out, 'utf8'), 'removed 7\n')
+})
+
 test('acmesh: a script sees the variables that it names, and no others', async (t) => {
   const { world, put, open } = await setUp(t, () => assert.fail('nothing may be asked'))
   const out = join(world.dir, 'out')
