@@ -8,7 +8,8 @@ import { type AddressInfo, createServer, type Server } from 'node:net'
 import { join as under } from 'node:path'
 import { test } from 'node:test'
 import { inheritedSockets } from '../../src/acme/challenges/inherited.ts'
-import { ensure, join, leave, openEarly, type Site } from '../../src/acme/challenges/listeners.ts'
+import { listenSolver } from '../../src/acme/challenges/listen.ts'
+import { ensure, hold, join, leave, openEarly, type Site } from '../../src/acme/challenges/listeners.ts'
 import { probe } from '../../src/acme/challenges/probe.ts'
 import { challengeServer } from '../../src/acme/challenges/servers.ts'
 import { type ListenKind, SharedAnswers } from '../../src/acme/challenges/shared-answers.ts'
@@ -99,6 +100,32 @@ test('one that root has opened early stays as long, and to the end of the proces
   assert.equal(await fetched({ port }, 'of-another-run'), 'status 404')
 })
 
+test('who relies on another run says so all the time, and listens itself when that run is killed', async (t) => {
+  const port = await freePort()
+  const site = siteFor(temporaryDir(t), `127.0.0.1:${port}`)
+  const { answers, log } = site
+  const other = challengeServer('http', (name) => answers.find(name))
+  await listening(other.server, port)
+  const solver = listenSolver({
+    ...{ kind: 'http', address: site.text, folder: under(answers.path('.'), '..'), inherited: [], now, signal, log },
+  })
+  await solver.prepare()
+  const presentation = { name: 'x.test', token: 'token', keyAuthorization: 'mine', accountUrl: undefined }
+  await solver.present([presentation], () => {})
+  const then = new Date(Date.now() - 60_000)
+  utimesSync(answers.path('token'), then, then)
+  assert.equal(answers.isInUse, false)
+  const end = AbortSignal.timeout(30_000)
+  while (!answers.isInUse) {
+    assert.ok(!end.aborted, 'the answer is not refreshed')
+    await new Promise(setImmediate)
+  }
+  await other.close()
+  while ((await fetched({ port }, 'token')) !== 'mine') assert.ok(!end.aborted, 'nobody listens')
+  await solver.close?.()
+  assert.equal(await fetched({ port }, 'token'), undefined)
+})
+
 test('a signal ends that wait', async (t) => {
   const site = siteFor(temporaryDir(t), `127.0.0.1:${await freePort()}`)
   await join(site, signal)
@@ -177,6 +204,19 @@ test('IPv4 and IPv6 at once, and IPv6 alone', async (t) => {
   assert.equal(await fetched({ port, host: '::1' }, 'token'), 'status 404')
   assert.equal(await fetched({ port, host: '127.0.0.1' }, 'token'), undefined)
   await leave(six, signal)
+})
+
+test('who has left while it was taking over listens no longer', async (t) => {
+  const port = await freePort()
+  const site = siteFor(temporaryDir(t), `127.0.0.1:${port}`)
+  const other = challengeServer('http', (name) => site.answers.find(name))
+  await listening(other.server, port)
+  await join(site, signal)
+  await other.close()
+  const taking = hold(site, [])
+  await leave(site, signal)
+  await taking
+  assert.equal(await fetched({ port }, 'x'), undefined)
 })
 
 test('a unix socket: everybody may connect, one that was left is replaced, and it goes with its listener', async (t) => {

@@ -4,7 +4,7 @@ import { NixacmeError } from '../../errors.ts'
 import { parseListenAddress } from '../../job/listen-address.ts'
 import type { Log } from '../../log.ts'
 import { sleep } from '../../wait.ts'
-import { ensure, join, leave, openEarly, type Site } from './listeners.ts'
+import { ensure, hold, join, leave, openEarly, type Site } from './listeners.ts'
 import { tlsAnswer } from './probe.ts'
 import { type ListenKind, SharedAnswers } from './shared-answers.ts'
 import { sniOf } from './sni.ts'
@@ -26,6 +26,8 @@ export interface ListenOptions {
 /** Milliseconds: another order proves the same name by TLS, and must be done first. */
 const patience = 120_000
 const look = 250
+/** Milliseconds between two words that an answer is still asked for. */
+const pulse = 1000
 
 const hints: Readonly<Record<ListenKind, string>> = {
   http: "the CA must be able to fetch 'http://<name>/.well-known/acme-challenge/<token>' on port 80",
@@ -51,6 +53,7 @@ export function listenSolver(options: ListenOptions): Solver {
   const { answers } = site
   const presented = new Set<string>()
   let hasJoined = false
+  let holding: NodeJS.Timeout | undefined
 
   /** Two orders cannot show a certificate each under one name: who comes second waits. */
   const untilFree = async (name: string) => {
@@ -90,9 +93,12 @@ export function listenSolver(options: ListenOptions): Solver {
       // A second order of this run.
       else await join(site, signal)
       hasJoined = true
+      holding ??= setInterval(() => hold(site, presented), pulse)
     },
 
     async close() {
+      clearInterval(holding)
+      holding = undefined
       for (const file of presented) answers.remove(file, log)
       presented.clear()
       if (hasJoined) await leave(site, signal)

@@ -12,8 +12,10 @@ import { type ChallengeServer, challengeServer } from './servers.ts'
 /** Milliseconds for somebody else's listener to go away, and between two looks. */
 const patience = 120_000
 const look = 250
-/** Milliseconds that the runs which rely on a listener of ours are waited for. */
-const linger = 30_000
+/** Milliseconds that the runs which rely on a listener of ours are waited for: some cannot listen themselves. */
+const linger = 600_000
+/** From so many on it is said. */
+const telling = 5_000
 
 export interface Site extends Place {
   /** As the config has it. */
@@ -58,6 +60,24 @@ export async function ensure(site: Site, signal: AbortSignal): Promise<void> {
   if (!listeners.has(keyOf(site))) await open(site, signal)
 }
 
+/**
+ * For who has joined, now and then: says that `names` are still asked for, so that whoever listens for us goes on; and where
+ * he has ended all the same, as a killed run does, we listen, if we may. Never throws.
+ */
+export async function hold(site: Site, names: Iterable<string>): Promise<void> {
+  const key = keyOf(site)
+  site.answers.refresh(names)
+  if (site.inherited.length > 0 || listeners.has(key)) return
+  try {
+    await listen(site)
+  } catch {
+    // As a rule: he does listen.
+    return
+  }
+  // Our last user may have left meanwhile, who found nothing to end.
+  if (users.get(key) === 0) await end(key)
+}
+
 /** Ends what `join` has begun: with the last user the listener goes, and every connection. */
 export async function leave(site: Site, signal: AbortSignal): Promise<void> {
   const key = keyOf(site)
@@ -67,8 +87,13 @@ export async function leave(site: Site, signal: AbortSignal): Promise<void> {
   if (known.isOurs) await untilUnused(site, signal)
   if (known.isEarly || users.get(key) !== 0 || listeners.get(key) !== known) return
   // From the last look at the folder to here nobody could be answered: who presents later finds nobody, and listens itself.
+  await end(key)
+}
+
+async function end(key: string): Promise<void> {
+  const servers = listeners.get(key)?.servers ?? []
   listeners.delete(key)
-  await Promise.all(known.servers.map((server) => server.close()))
+  await Promise.all(servers.map((server) => server.close()))
 }
 
 /**
@@ -87,6 +112,7 @@ export async function openEarly(site: Site): Promise<void> {
 async function untilUnused(site: Site, signal: AbortSignal): Promise<void> {
   const isFree = () => users.get(keyOf(site)) === 0
   for (let waited = 0; waited < linger && isFree() && site.answers.isInUse; waited += look) {
+    if (waited === telling) site.log.waiting(`waiting: another run is answered by our listener on '${site.text}'`)
     try {
       await sleep(look, signal)
     } catch {

@@ -1,7 +1,7 @@
 // The answers of all runs in one folder, `<runtime>/challenges`. Several runs listen on one port one after the other, or
 // systemd does it for all of them: whoever accepts a connection must be able to answer for each.
 import * as fs from 'node:fs'
-import { NixacmeError, systemWord, writeError } from '../../errors.ts'
+import { attempt, NixacmeError, systemWord, writeError } from '../../errors.ts'
 import { ensureDirs, isTemporary, lstatIfThere, orAbsent, readIfThere, writeAtomically } from '../../fs.ts'
 import type { Log } from '../../log.ts'
 
@@ -10,6 +10,8 @@ export type ListenKind = 'http' | 'tls'
 
 /** Milliseconds: what is older belongs to a run that was killed. */
 const forgotten = 3_600_000
+/** Milliseconds: who presents an answer says much more often that it is still asked for. */
+const alive = 30_000
 /** Bytes: key and certificate are about a thousand. */
 const largestAnswer = 65_536
 
@@ -59,9 +61,15 @@ export class SharedAnswers {
     return stat?.isFile() && stat.size <= largestAnswer ? readIfThere(this.path(name))?.toString() : undefined
   }
 
-  /** Whether anybody's challenge is presented that may still be asked for. */
+  /** Whether anybody's challenge is presented that may still be asked for; not for those of a run that was killed. */
   get isInUse(): boolean {
-    return this.#names().some((name) => !isTemporary(name) && this.#age(name) <= forgotten)
+    return this.#names().some((name) => !isTemporary(name) && this.#age(name) <= alive)
+  }
+
+  /** Says that these are still asked for. Never throws: what is gone, or another's by now, is not refreshed. */
+  refresh(names: Iterable<string>): void {
+    const now = this.#now()
+    for (const name of names) attempt(() => fs.utimesSync(this.path(name), now, now))
   }
 
   remove(name: string, log: Log): void {
