@@ -38,6 +38,9 @@ const curves = ['prime256v1', 'secp384r1', 'secp521r1']
 /** The key that a change is under way to. */
 export const newKeyPath = ({ key }: AccountFiles): string => `${key}.new`
 
+/** The key of a change that did not reach the CA, as far as it could be found out then. */
+const unusedKeyPath = ({ key }: AccountFiles): string => `${key}.unused`
+
 /**
  * What is stored of the account. Throws `data` (65) for a key that is no key: it may be somebody's only copy, so it is
  * never replaced; `permission` (77) for what may not be read. `plainHttp`: as the CA may be asked.
@@ -60,6 +63,15 @@ function readKey(path: string): string | undefined {
     })
   }
   throw new NixacmeError('data', `account key '${path}' is neither an RSA nor a NIST curve key`, { hints })
+}
+
+/** The key that was set aside last, PEM; undefined where there is none that can be used. */
+export function unusedKey(files: AccountFiles): string | undefined {
+  try {
+    return readKey(unusedKeyPath(files))
+  } catch {
+    return undefined
+  }
 }
 
 function readJson({ json }: AccountFiles, plainHttp: boolean): Omit<StoredAccount, 'keyPem' | 'newKeyPem'> {
@@ -117,10 +129,13 @@ export const takeNewKey = (files: AccountFiles): void => move(newKeyPath(files),
 
 /** The CA has the old key: the new one goes aside, where the next of its kind replaces it. Throws as `writeKey`. */
 export function setNewKeyAside(files: AccountFiles): string {
-  const to = `${files.key}.unused`
+  const to = unusedKeyPath(files)
   move(newKeyPath(files), to)
   return to
 }
+
+/** The CA has the key that was set aside: it takes the old one's place after all. Throws as `writeKey`. */
+export const takeUnusedKey = (files: AccountFiles): void => move(unusedKeyPath(files), files.key)
 
 /**
  * Moves the files of an account that is no more to `*.deactivated`. The key first: a run that finds no key registers anew,

@@ -6,7 +6,15 @@ import type { KeyType } from '../config/config.ts'
 import { NixacmeError } from '../errors.ts'
 import type { Log } from '../log.ts'
 import { publicJwk } from './account-binding.ts'
-import { type AccountFiles, readAccount, setNewKeyAside, takeNewKey, writeNewKey } from './account-files.ts'
+import {
+  type AccountFiles,
+  readAccount,
+  setNewKeyAside,
+  takeNewKey,
+  takeUnusedKey,
+  unusedKey,
+  writeNewKey,
+} from './account-files.ts'
 import { type AcmeClient, type Reply, signedByKey } from './client.ts'
 import { isProblem } from './problem.ts'
 import { type AccountObject, readAccountObject } from './types.ts'
@@ -54,6 +62,19 @@ export async function finishKeyChange(client: AcmeClient, req: KeyRequest): Prom
   const aside = setNewKeyAside(account)
   log.info(`the change of the account key, begun earlier, did not reach the CA: the new key is kept as '${aside}'`)
   return 'old'
+}
+
+/**
+ * For when the CA does not take the account's key: it may have made a change only after it was asked what had become of
+ * it, so that its key was set aside. True when that is in use now. The client speaks for another key or none afterwards.
+ * Throws as `AcmeClient.post`, the keys left as they are.
+ */
+export async function takeLateKey(client: AcmeClient, { account, log }: KeyRequest): Promise<boolean> {
+  const keyPem = unusedKey(account)
+  if (keyPem === undefined || (await accountOfKey(client, keyPem)) === undefined) return false
+  takeUnusedKey(account)
+  log.notice('the CA has made the change of the account key that seemed not to have reached it: the new key is in use')
+  return true
 }
 
 /**

@@ -5,7 +5,7 @@ import { NixacmeError } from '../errors.ts'
 import type { Host } from '../host.ts'
 import { type AccountRequest, updateContact } from './account.ts'
 import { type AccountFiles, keepOld, readAccount, setAccountAside, writeAccount } from './account-files.ts'
-import { accountOfKey, changeKey, finishKeyChange } from './account-key.ts'
+import { accountOfKey, changeKey, finishKeyChange, takeLateKey } from './account-key.ts'
 import { nonsense } from './answer.ts'
 import { AcmeClient } from './client.ts'
 import { bound } from './pace.ts'
@@ -143,8 +143,8 @@ export const recoverAccount = (req: AccountWork): Promise<AccountState> => {
   return withClient(req, (client) =>
     req.withAccountLock(async () => {
       await finishKeyChange(client, req)
-      const keyPem = storedKey(req)
-      const found = await accountOfKey(client, keyPem)
+      const find = () => accountOfKey(client, storedKey(req))
+      const found = (await find()) ?? ((await takeLateKey(client, req)) ? await find() : undefined)
       if (found === undefined) throw unknownKey(client.host, req.account)
       const { body, location } = found
       if (location === undefined) throw nonsense(req.directoryUrl, 'an account without a Location')

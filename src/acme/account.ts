@@ -13,10 +13,11 @@ import {
   readAccount,
   removeUnfinished,
   type StoredAccount,
+  unusedKey,
   writeAccount,
   writeKey,
 } from './account-files.ts'
-import { finishKeyChange } from './account-key.ts'
+import { finishKeyChange, takeLateKey } from './account-key.ts'
 import { nonsense } from './answer.ts'
 import type { AcmeClient, Reply } from './client.ts'
 import { isProblem } from './problem.ts'
@@ -56,6 +57,33 @@ export async function openAccount(client: AcmeClient, req: AccountRequest): Prom
  */
 export async function reopenAccount(client: AcmeClient, req: AccountRequest, lost: string): Promise<string> {
   return req.withAccountLock(() => register(client, req, lost))
+}
+
+/**
+ * For when the CA refuses a request that was signed with `keyPem`: another run may have changed the account's key
+ * meanwhile, or the CA a change late. Gives the other key when the client speaks for the account at `url` with that one
+ * now. What cannot be found out is the next run's to find out.
+ */
+export async function reopenChanged(
+  client: AcmeClient,
+  req: AccountRequest,
+  { keyPem, url }: { readonly keyPem: string | undefined; readonly url: string },
+): Promise<string | undefined> {
+  const look = () => readAccount(req.account, req.plainHttp)
+  const isOther = (stored: StoredAccount) => stored.keyPem !== keyPem && stored.url === url
+  try {
+    const stored = look()
+    if (!isOther(stored) && stored.newKeyPem === undefined && unusedKey(req.account) === undefined) return undefined
+    return await req.withAccountLock(async () => {
+      await finishKeyChange(client, req)
+      if (!isOther(look())) await takeLateKey(client, req)
+      const settled = look()
+      useStored(client, settled)
+      return isOther(settled) ? settled.keyPem : undefined
+    })
+  } catch {
+    return undefined
+  }
 }
 
 /** The value that a CAA record must have to let only this account of this CA get certificates (RFC 8657 §3). */

@@ -4,7 +4,7 @@ import { readLeaf } from '../certificate/read.ts'
 import { checkSet } from '../certificate/verify.ts'
 import { NixacmeError, type Refusal } from '../errors.ts'
 import { chooseProfile, profileWords } from '../job/profile.ts'
-import { openAccount, reopenAccount } from './account.ts'
+import { openAccount, reopenAccount, reopenChanged } from './account.ts'
 import { readAccount } from './account-files.ts'
 import { preferredChain } from './chains.ts'
 import { openSolvers } from './challenges/open.ts'
@@ -146,8 +146,18 @@ async function perform(client: AcmeClient, solvers: Solvers, key: PreparedKey, r
     log,
     now: () => req.now(),
   }
+  let signingKey = accountKey
   const order = (account: string) =>
-    obtainCertificate(client, { ...terms, ...means, identity: identityOf(req, account, profile) })
+    obtainCertificate(client, {
+      ...terms,
+      ...means,
+      identity: identityOf(req, account, profile),
+      hasOtherKey: async () => {
+        const other = await reopenChanged(client, req, { keyPem: signingKey, url: account })
+        signingKey = other ?? signingKey
+        return other !== undefined
+      },
+    })
   const issued = await withKnownAccount(client, req, accountUrl, order)
   return { ...issued, stored: () => forgetOrder(file, log) }
 }

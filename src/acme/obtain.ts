@@ -4,16 +4,25 @@ import type { AcmeClient } from './client.ts'
 import { newOrder } from './new-order.ts'
 import { OrderInProgress, orderOf } from './order.ts'
 import { endsOrder, OrderRecord } from './pending-order.ts'
-import { fetchIssued, forgetOrder, type Obtained, takeUp, type Wanted } from './resume.ts'
+import { fetchIssued, forgetOrder, isOfOldKey, type Obtained, takeUp, type Wanted } from './resume.ts'
 
-/** Throws AcmeProblem when the CA refuses, else as `AcmeClient.post`, the solver, `accept` and `OrderRecord.write` do. */
+/**
+ * Goes on where the account's key was changed meanwhile: the order stays the account's. Throws AcmeProblem when the CA
+ * refuses, else as `AcmeClient.post`, the solver, `accept` and `OrderRecord.write` do.
+ */
 export async function obtainCertificate(client: AcmeClient, wanted: Wanted): Promise<Obtained> {
-  try {
-    return (await takeUp(client, wanted)) ?? (await order(client, wanted))
-  } catch (e) {
-    if (endsOrder(e)) forgetOrder(wanted.file, wanted.log)
-    throw e
+  for (;;) {
+    try {
+      return (await takeUp(client, wanted)) ?? (await order(client, wanted))
+    } catch (e) {
+      if (!(await isOfOldKey(e, wanted))) throw giveUp(e, wanted)
+    }
   }
+}
+
+function giveUp(e: unknown, { file, log }: Wanted): unknown {
+  if (endsOrder(e)) forgetOrder(file, log)
+  return e
 }
 
 async function order(client: AcmeClient, wanted: Wanted): Promise<Obtained> {

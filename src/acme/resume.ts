@@ -34,6 +34,8 @@ export interface Wanted extends OrderRequest {
   readonly present: PresentCertificate | undefined
   /** Throws `data` (65) for a key that must not be used any more. */
   refuseKey(keyPem: string): void
+  /** After a refusal: whether the account has another key since, and the client speaks with that one now. */
+  hasOtherKey(): Promise<boolean>
   /** The chain to use. Throws `refused` (76) for a certificate that is not the one asked for. */
   accept(issued: IssuedChain): Promise<readonly string[]>
 }
@@ -64,6 +66,7 @@ export async function takeUp(client: AcmeClient, wanted: Wanted): Promise<Obtain
     if (e instanceof Nonsense && 'placedAt' in left && ageOf(left, wanted) > longestNonsense)
       forgetOrder(wanted.file, wanted.log)
     if (!(e instanceof Outdated)) throw e
+    if (await isOfOldKey(e.cause, wanted)) return takeUp(client, wanted)
     wanted.log.info(`${e.message}, ordering anew`)
     forgetOrder(wanted.file, wanted.log)
     return undefined
@@ -150,8 +153,19 @@ const isRefusal = (e: unknown): e is NixacmeError =>
   (e instanceof NixacmeError && e.kind === 'refused' && !isProblem(e, 'accountDoesNotExist')) ||
   (e instanceof Nonsense && e.status === 404)
 
-const outdatedBy = (left: PendingOrder, { message }: NixacmeError): Outdated =>
-  new Outdated(`nothing can come of ${when(left)} any more: ${message}`)
+const outdatedBy = (left: PendingOrder, cause: NixacmeError): Outdated =>
+  new Outdated(`nothing can come of ${when(left)} any more: ${cause.message}`, { cause })
+
+/**
+ * Whether a refusal says nothing but that the account has another key since: then the client speaks with that one now,
+ * and the order can be gone on with. RFC 8555 §6.2 names no type for a signature by another key.
+ */
+export async function isOfOldKey(e: unknown, { hasOtherKey, log }: Wanted): Promise<boolean> {
+  const mayBe = isProblem(e, 'malformed') || isProblem(e, 'unauthorized')
+  if (!mayBe || e.refusal.unproven.length > 0 || !(await hasOtherKey())) return false
+  log.info("the account's key was changed meanwhile, going on with the new one")
+  return true
+}
 
 async function unlessRefused<T>(left: PendingOrder, work: Promise<T>): Promise<T> {
   try {
