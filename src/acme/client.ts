@@ -37,8 +37,8 @@ export interface Post<T> {
   /** What a refusal refuses: `the order of 'example.com'`. */
   readonly refused: string
   readonly read: Reader<T>
-  /** A second one would be another: it is not repeated where the first got no answer. */
-  readonly isOnce?: boolean
+  /** As in `Persistence`, where a second one would be another. */
+  readonly again?: () => void
 }
 
 export interface Tell {
@@ -64,7 +64,7 @@ export interface Reply<T> {
   readonly retryAfter: number | undefined
 }
 
-interface SignedRequest extends Pick<Persistence, 'isOnce'> {
+interface SignedRequest extends Persistence {
   /** Null: a POST-as-GET. */
   readonly payload: object | null
   readonly headers?: object
@@ -194,8 +194,8 @@ export class AcmeClient {
    * A signed request. Throws AcmeProblem for a refusal, `unavailable` (69) when the CA cannot be reached or answers
    * nonsense, the signal's reason when it is aborted.
    */
-  async post<T>(url: string, { payload, refused, read, isOnce }: Post<T>): Promise<Reply<T>> {
-    const answer = await this.#signed(url, { payload: payload ?? null, refused, isOnce })
+  async post<T>(url: string, { payload, refused, read, again }: Post<T>): Promise<Reply<T>> {
+    const answer = await this.#signed(url, { payload: payload ?? null, refused, again })
     return { body: this.#read(answer, read), location: this.#locationOf(answer), retryAfter: answer.retryAfter }
   }
 
@@ -227,7 +227,7 @@ export class AcmeClient {
     return absolute
   }
 
-  async #signed(url: string, { payload, headers = {}, refused, isOnce, ...signer }: SignedRequest): Promise<Answer> {
+  async #signed(url: string, { payload, headers = {}, refused, again, ...signer }: SignedRequest): Promise<Answer> {
     for (let badNonces = 0; ; badNonces++) {
       if (badNonces > quickBadNonces) await pause(jittered(0.02), this.signal)
       const answer = await persist(
@@ -246,7 +246,7 @@ export class AcmeClient {
             nonces.give(fresh)
           }
         },
-        { isOnce },
+        { again },
       )
       if (answer.status < 400) return answer
       const problem = problemOf(answer, refused)

@@ -48,7 +48,7 @@ export async function newOrder(client: AcmeClient, terms: OrderTerms, at: Circum
         payload: payloadOf(wanted),
         refused: at.about,
         read: readOrder,
-        isOnce: true,
+        again: () => at.diary.ordering(),
       })
       if (reply.location === undefined) throw nonsense(directory.newOrder, 'an order without a Location')
       return { order: reply.body, url: reply.location }

@@ -10,8 +10,8 @@ const firstPause = 0.5
 const longestWait = 10
 
 export interface Persistence {
-  /** What got no answer is not sent again: it may have arrived. */
-  readonly isOnce?: boolean | undefined
+  /** What got no answer may have arrived: it is sent again once, when this was told, and not where this throws. */
+  readonly again?: (() => void) | undefined
 }
 
 /**
@@ -21,7 +21,7 @@ export interface Persistence {
 export async function persist(
   signal: AbortSignal,
   send: () => Promise<Answer>,
-  { isOnce = false }: Persistence = {},
+  { again }: Persistence = {},
 ): Promise<Answer> {
   for (let repetition = 1; ; repetition++) {
     let wait = jittered(firstPause * 2 ** (repetition - 1))
@@ -31,7 +31,8 @@ export async function persist(
       if (answer.status < 500 || repetition > mostRepetitions || asked > longestWait) return answer
       wait = Math.max(wait, asked)
     } catch (e) {
-      if (isOnce || !isTransient(e) || repetition > mostRepetitions) throw e
+      if (!isTransient(e) || repetition > (again ? 1 : mostRepetitions)) throw e
+      again?.()
     }
     await pause(wait, signal)
   }

@@ -11,7 +11,7 @@ import { groupId } from '../system-users.ts'
 import { ensureRuntime, ensureState } from './acme-folders.ts'
 import type { Context } from './context.ts'
 import { findAcmeUser } from './owner.ts'
-import { type PlanOptions, planJobs } from './plan-jobs.ts'
+import type { PlanOptions } from './plan-jobs.ts'
 import { type RenewSettings, work } from './work.ts'
 import type { AccountTask } from './work-account.ts'
 import type { CompromiseStep } from './work-compromise.ts'
@@ -145,7 +145,7 @@ export async function workAsAcme(context: Context): Promise<number> {
   const { jobs, task, identity, secrets } = JSON.parse(context.host.readAll(0)) as Order
   if ('renew' in task || 'compromise' in task) await listenWhereRootMust(jobs, context)
   context.host.become(identity)
-  if ('plan' in task) return planJobs(jobs, task.plan, context)
+  if ('plan' in task) return (await import('./plan-jobs.ts')).planJobs(jobs, task.plan, context)
   if ('selfsign' in task) return makeSelfsigned(jobs, context)
   if ('selfsignCa' in task) return makeSelfsignedCa(context)
   const secretsOf = async ({ cert }: Job) => secrets[cert] ?? noSecrets

@@ -1,9 +1,8 @@
 // What is remembered of one certificate at one CA, `nixacme.json` (DESIGN §4): the last failures, what has been asked of
 // the CA within its limits' windows, and what it offers. Read without a lock, written by who holds the certificate's.
 import * as fs from 'node:fs'
-import { basename, join } from 'node:path'
 import { NixacmeError, readError, writeError } from '../errors.ts'
-import { orAbsent, readIfThere, writeAtomically } from '../fs.ts'
+import { orAbsent, readIfThere, under, writeAtomically } from '../fs.ts'
 import type { CertPaths } from '../job/paths.ts'
 
 /**
@@ -64,8 +63,8 @@ export interface Useless {
 }
 
 export interface Memory {
-  /** Directory URL of the CA. */
-  readonly server?: string
+  /** Directory URL of the CA; empty where nothing is remembered. */
+  readonly server: string
   readonly failure?: Failure
   readonly attempt?: Attempt
   /** Within `orderWindow`. */
@@ -80,7 +79,7 @@ export interface Memory {
 /** What counts against the limits of a CA. */
 export type Counted = Pick<Memory, 'orders' | 'unproven'>
 
-export const emptyMemory: Memory = { orders: [], unproven: [] }
+export const emptyMemory: Memory = { server: '', orders: [], unproven: [] }
 
 export const memoryVersion = 1
 
@@ -168,11 +167,10 @@ export function readMemory(path: string): Memory {
     throw new NixacmeError('data', `'${path}' has version ${version}, this nixacme reads up to ${memoryVersion}`, {
       hints: ['it was written by a newer nixacme: use that one', ...hints],
     })
-  const { server } = fields
   const [failure, attempt] = [readFailure(fields['failure']), readAttempt(fields['attempt'])]
   const useless = readUseless(fields['useless'])
   return {
-    ...(typeof server === 'string' && { server }),
+    server: text(fields['server']),
     ...(failure && { failure }),
     ...(attempt && { attempt }),
     orders: dated(fields['orders'], 'names'),
@@ -186,18 +184,18 @@ export function readMemory(path: string): Memory {
  * What other folders of the same certificate, for another key type or DNS provider, have asked the same CA for: its limits
  * know nothing of these.
  */
-export function countedElsewhere(paths: Pick<CertPaths, 'legoCert' | 'memory'>, server: string): Counted {
-  const { legoCert, memory } = paths
-  const files = (orAbsent(() => fs.readdirSync(legoCert)) ?? []).map((name) => join(legoCert, name, basename(memory)))
-  const others = files.flatMap((file) => {
+export function countedElsewhere({ legoCert, certificates, memory }: CertPaths, server: string): Counted {
+  const folders = (orAbsent(() => fs.readdirSync(legoCert)) ?? []).map((name) => under(legoCert, name))
+  const same = folders.flatMap((folder) => {
+    if (folder === certificates) return []
     try {
-      return file === memory ? [] : [readMemory(file)]
+      const other = readMemory(memory.replace(certificates, folder))
+      return other.server === server ? [other] : []
     } catch {
       // What cannot be read counts for the folder that it is of.
       return []
     }
   })
-  const same = others.filter((other) => other.server === server)
   return { orders: same.flatMap(({ orders }) => orders), unproven: same.flatMap(({ unproven }) => unproven) }
 }
 

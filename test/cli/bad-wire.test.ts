@@ -1,6 +1,7 @@
 // A CA at the other end of a bad wire: slow, endless, huge, leading in circles, or something else that answers in its place.
 // Our own limits end each, with one sentence, few requests, and every byte of what was there before in its place.
 import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import type { Fault } from '../ca/faults.ts'
 import type { RequestKind } from '../ca/routes.ts'
@@ -70,8 +71,7 @@ const wrong: readonly WireCase[] = [
     status: 69,
     error: /cannot reach the CA at '.*': the connection was reset/,
     hint: /can be reached/,
-    // An order more with each repetition: none is made.
-    mostRequests: 3,
+    mostRequests: 5,
   },
   {
     name: 'a CA that rejects every nonce',
@@ -170,6 +170,15 @@ badInputs('wire', [
   ...endless.map((bad) => ({ args: ['renew', '--now', cert], requests: null, ways: ['executable' as const], ...bad })),
   ...wrong.map((bad) => ({ args: ['renew', '--now', cert], requests: null, ways: ['in-process' as const], ...bad })),
 ])
+
+test('an order whose answer is lost may be there: the second is counted, and there is no third', async (t) => {
+  const world = await makeWorld(t, { way: 'in-process' })
+  world.ca.fault('newOrder', { do: 'drop', when: 'after' })
+  const { status } = await world.nixacme(['renew', cert])
+  assert.equal(status, 69)
+  const { orders } = JSON.parse(readFileSync(world.paths().memory, 'utf8'))
+  assert.deepEqual([world.ca.stats.orders, orders.length], [2, 2])
+})
 
 test('fields and challenges that nobody knows are passed over', async (t) => {
   const world = await makeWorld(t, {

@@ -36,6 +36,7 @@ test('what a clock that was ahead wrote down holds nothing back, a few minutes a
   const year = 365 * day
   const failureOf = (ms: number) => failure({ last: after(ms), retryAt: after(ms + minute) })
   const ahead = (ms: number): Memory => ({
+    server: '',
     failure: failureOf(ms),
     attempt: { since: after(ms), crashes: 3 },
     orders: ordersAt(-ms, -ms, -ms, -ms, -ms),
