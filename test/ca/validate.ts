@@ -2,7 +2,7 @@
 import { get, type IncomingMessage } from 'node:http'
 import { Problem } from './problem.ts'
 
-const timeoutMs = 5000
+const timeoutMs = 20_000
 const largestBody = 4096
 
 /**
