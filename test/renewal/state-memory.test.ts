@@ -81,9 +81,10 @@ test('the memory: what is there and in order, as dates and texts; what is not is
     writeMemory(paths, value)
     return JSON.parse(JSON.stringify(readState(paths).memory))
   }
-  const nothing = { orders: [], unproven: [] }
+  const nothing = { server: '', orders: [], unproven: [] }
   assert.deepEqual(memoryOf({ version: 1 }), nothing)
   const all = {
+    server: 'https://ca.example/dir',
     failure,
     attempt: { since: '2026-09-01T00:00:00.000Z', crashes: 2 },
     orders: [{ at: '2026-09-01T00:00:00.000Z', names: 'a.example b.example' }],
