@@ -2,12 +2,13 @@
 import { get, type IncomingMessage } from 'node:http'
 import { Problem } from './problem.ts'
 
-const timeoutMs = 20_000
+/** What is there answers at once; but a machine may be busy with fifty runs that this process waits for. */
+const timeoutMs = 120_000
 const largestBody = 4096
 
 /**
  * Fetches the challenge of `name` from 127.0.0.1:`port` and compares. Resolves to undefined when it is right, else to
- * the problem (`connection`, `unauthorized`). Never rejects, never takes longer than 5 s.
+ * the problem (`connection`, `unauthorized`). Never rejects, never takes longer than `timeoutMs`.
  */
 export async function checkHttp01(
   name: string,

@@ -25,7 +25,9 @@ const fetched = join(repository, '.parts', 'lego', 'usr', 'bin', 'lego')
 
 /** Debian 12 has built its 4.9 without telling it so. */
 const isFourth = (command: string): boolean =>
-  / (4\.|dev\b)/.test(spawnSync(command, ['--version'], { cwd: tmpdir(), encoding: 'utf8', timeout: 20_000 }).stdout ?? '')
+  / (4\.|dev\b)/.test(
+    spawnSync(command, ['--version'], { cwd: tmpdir(), encoding: 'utf8', timeout: 20_000 }).stdout ?? '',
+  )
 
 const systemLego: Lego = {
   name: "the system's lego",
