@@ -3,13 +3,14 @@
 const dist = require('node:path').join(__dirname, '../dist')
 
 async function run(argv, load) {
-  const { shortWay, systemHost, keep } = load('short-way.cjs')
-  const host = systemHost()
-  const short = await shortWay(argv, host)
-  const whole = typeof short === 'number' ? { keep } : load('main.cjs')
-  const status = (await whole.main?.(argv, host, short)) ?? short
+  const way = load('short-way.cjs')
+  const host = way.systemHost()
+  const short = await way.shortWay(argv, host)
+  const isDone = typeof short === 'number'
+  const { main, keep } = isDone ? way : load('main.cjs')
+  const status = isDone ? short : await main(argv, host, short)
   // A whole run that failed has not come to all that it compiles.
-  if (status === 0 || status === short) whole.keep?.()
+  if (isDone || status === 0) keep?.()
   host.end(status)
 }
 

@@ -67,10 +67,8 @@ test('an address is listened on once in a process, until its last user leaves', 
   assert.equal(await fetched({ port }, 'token'), undefined)
 })
 
-test('a listener that other runs rely on stays until they are done', async (t) => {
-  const port = await freePort()
-  const site = siteFor(temporaryDir(t), `127.0.0.1:${port}`)
-  await join(site, signal)
+/** Leaves while another run relies on the listener: it goes on answering, and is left when that run is done. */
+async function leaveBeside(site: Kept, port: number): Promise<void> {
   site.answers.put('of-another-run', 'x')
   let hasLeft = false
   const left = leave(site, signal).then(() => {
@@ -80,6 +78,13 @@ test('a listener that other runs rely on stays until they are done', async (t) =
   assert.equal(hasLeft, false)
   site.answers.remove('of-another-run', site.log)
   await left
+}
+
+test('a listener that other runs rely on stays until they are done', async (t) => {
+  const port = await freePort()
+  const site = siteFor(temporaryDir(t), `127.0.0.1:${port}`)
+  await join(site, signal)
+  await leaveBeside(site, port)
   assert.equal(await fetched({ port }, 'of-another-run'), undefined)
 })
 
@@ -88,15 +93,7 @@ test('one that root has opened early stays as long, and to the end of the proces
   const site = siteFor(temporaryDir(t), `127.0.0.1:${port}`)
   await openEarly(site)
   await join(site, signal)
-  site.answers.put('of-another-run', 'x')
-  let hasLeft = false
-  const left = leave(site, signal).then(() => {
-    hasLeft = true
-  })
-  assert.equal(await fetched({ port }, 'of-another-run'), 'x')
-  assert.equal(hasLeft, false)
-  site.answers.remove('of-another-run', site.log)
-  await left
+  await leaveBeside(site, port)
   assert.equal(await fetched({ port }, 'of-another-run'), 'status 404')
 })
 

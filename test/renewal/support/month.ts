@@ -1,10 +1,11 @@
 // A month in the life of one certificate, with a clock of its own: `renew` as it is, started by timers, restarts, the poller
 // and crash loops, killed at random, against a CA that is away, refuses, or cannot validate for days, and that counts.
 import { readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { NixacmeError, type Refusal } from '../../../src/errors.ts'
+import { NixacmeError } from '../../../src/errors.ts'
 import type { Job } from '../../../src/job/job.ts'
 import { readState } from '../../../src/renewal/state.ts'
 import { makeSet } from '../../support/certificates.ts'
+import { Refused } from './failing.ts'
 import { makeJob } from './lock-job.ts'
 import { issued, makePlace, type Obtain, type Place } from './renewal.ts'
 import { writeAccount, writeCertificate } from './stored.ts'
@@ -59,17 +60,6 @@ export interface Month {
 }
 
 class Killed extends Error {}
-
-class Refused extends NixacmeError {
-  readonly #refusal: Refusal
-  constructor(kind: 'later' | 'refused', refusal: Partial<Refusal>) {
-    super(kind, 'the CA refused the order')
-    this.#refusal = { retryAfter: undefined, links: [], unproven: [], ...refusal }
-  }
-  override get refusal(): Refusal {
-    return this.#refusal
-  }
-}
 
 /** A CA with the limits of Let's Encrypt, which counts instead of refusing. */
 class CountingCa {
