@@ -27,8 +27,6 @@ export interface Circumstances {
   readonly builtAt: Date
   /** `--now`: dates and the failure memory do not count. */
   readonly atOnce: boolean
-  /** By the memory of the CA whose turn it is. */
-  readonly heldBack?: Hold | undefined
 }
 
 /** What work there can be. */
@@ -133,10 +131,8 @@ function clockDoubt(facts: CertificateFacts | undefined, { now, builtAt }: Circu
   return null
 }
 
-type Wanted = Dates & ({ readonly kind: Action } | Extract<Decision, { kind: 'skip' }>)
-
-/** The first four rows of the table. */
-function wanted(state: StoredState, policy: Policy, at: Circumstances): Wanted {
+/** The first four rows of the table: what is wanted, may the CA be asked for it now or not. */
+export function decide(state: StoredState, policy: Policy, at: Circumstances): Exclude<Decision, { kind: 'wait' }> {
   const { candidate, account } = state
   const none = { notAfter: null, dueAt: null }
   switch (candidate.kind) {
@@ -184,14 +180,12 @@ function wanted(state: StoredState, policy: Policy, at: Circumstances): Wanted {
   return { kind: 'skip', ...dates, reason: `${left}, ${rule}`, storeHash: hashDiffers, clockDoubt: null }
 }
 
-/** The whole table: exhaustive, and the same answer for the same arguments. */
-export function decide(state: StoredState, policy: Policy, at: Circumstances): Decision {
-  const decision = wanted(state, policy, at)
-  const { heldBack } = at
-  if (decision.kind === 'skip' || at.atOnce || !heldBack || at.now >= heldBack.until) return decision
+/** Its last row: work that waits, by the memory of the CA whose turn it is. */
+export function postpone(work: Work, { now, atOnce }: Circumstances, heldBack: Hold | undefined): Decision {
+  if (atOnce || !heldBack || now >= heldBack.until) return work
   const { until, why } = heldBack
-  const reason = `${decision.reason}; not before ${isoMinute(until)}: ${why}`
-  return { ...decision, kind: 'wait', action: decision.kind, until, reason }
+  const reason = `${work.reason}; not before ${isoMinute(until)}: ${why}`
+  return { ...work, kind: 'wait', action: work.kind, until, reason }
 }
 
 /**

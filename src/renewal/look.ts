@@ -5,10 +5,10 @@ import type { Host } from '../host.ts'
 import { type Job, type JobServer, pathsOf } from '../job/job.ts'
 import type { CertPaths, Roots } from '../job/paths.ts'
 import type { Log } from '../log.ts'
-import { type Decision, decide } from './decision.ts'
+import { type Decision, decide, postpone } from './decision.ts'
 import { betterInstalled, compare } from './install.ts'
 import { countedElsewhere } from './memory.ts'
-import { turnOf, type Wish } from './schedule.ts'
+import { type Known, turnOf, type Wish } from './schedule.ts'
 import { hasPending, readState, type StoredState } from './state.ts'
 import { isWatched } from './watch.ts'
 
@@ -84,17 +84,20 @@ export function judge(
   const now = clock()
   const notAfter = candidate.kind === 'usable' ? candidate.facts.notAfter : undefined
   const wish = { names: job.names, config: healing(job), notAfter }
-  const known = standings.map(({ state: { memory }, paths, server }) => ({
-    memory,
-    elsewhere: countedElsewhere(paths, server.directoryUrl),
-    hasOrder: memory.orders.length > 0 && lstatIfThere(paths.pendingOrder) !== undefined,
-  }))
-  const turn = turnOf(known, wish, now)
-  const policy = { names: job.names, domainHash: job.domainHash, validMinDays: job.validMinDays }
-  const decision = decide(current.state, policy, { now, builtAt, atOnce, heldBack: turn.heldBack })
-  const standing = decision.kind === 'skip' ? current : (standings[turn.server] ?? current)
-  return { decision, standing, current, standings, wish }
+  const at = { now, builtAt, atOnce }
+  const decision = decide(current.state, job, at)
+  const looked = { current, standings, wish }
+  // What CAs may be asked is looked up where there is something to ask for.
+  if (decision.kind === 'skip') return { ...looked, decision, standing: current }
+  const { server, heldBack } = turnOf(standings.map(knownOf), wish, now)
+  return { ...looked, decision: postpone(decision, at, heldBack), standing: standings[server] ?? current }
 }
+
+const knownOf = ({ state: { memory }, paths, server }: Standing): Known => ({
+  memory,
+  elsewhere: countedElsewhere(paths, server.directoryUrl),
+  hasOrder: memory.orders.length > 0 && lstatIfThere(paths.pendingOrder) !== undefined,
+})
 
 /**
  * What a skip has still to do. `something`: an earlier run was killed half-way, or names were re-ordered. `keep`: the

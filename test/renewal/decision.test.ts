@@ -9,6 +9,7 @@ import type { Advice } from '../../src/renewal/renewal-info.ts'
 import {
   allCases,
   day,
+  decideAll,
   expectedKind,
   firstDue,
   inputsOf,
@@ -24,7 +25,7 @@ test('every combination of state, names, dates, memory and --now: what the table
   const met = new Map<string, number>()
   for (const c of allCases()) {
     const { state, policy, at } = inputsOf(c)
-    const got = decide(state, policy, at)
+    const got = decideAll(state, policy, at)
     const about = JSON.stringify(c)
     const { row, kind } = rowOf(c)
     met.set(row, (met.get(row) ?? 0) + 1)
@@ -61,7 +62,7 @@ function judge(o: {
     names: ['a.test'],
   }
   const set = { key: '', chain: [], fullchain: '', issuers: '' }
-  return decide(
+  return decideAll(
     {
       candidate: { kind: 'usable', facts, set },
       account: 'registered',

@@ -1,6 +1,13 @@
 // The table of DESIGN §6 once more, as rows in order, of which the first that fits is the answer: written from the table
 // and not from the code, so that the two can be held against each other. Also all the cases that the rows tell apart.
-import type { Circumstances, Decision, Policy } from '../../../src/renewal/decision.ts'
+import {
+  type Circumstances,
+  type Decision,
+  decide,
+  type Hold,
+  type Policy,
+  postpone,
+} from '../../../src/renewal/decision.ts'
 import { emptyMemory } from '../../../src/renewal/memory.ts'
 import type { StoredState } from '../../../src/renewal/state.ts'
 
@@ -104,8 +111,18 @@ const wanted: Record<Case['names'], readonly string[]> = {
   both: ['a.test', 'c.test'],
 }
 
-/** The arguments of `decide` for a case. */
-export function inputsOf(c: Case): { state: StoredState; policy: Policy; at: Circumstances } {
+interface At extends Circumstances {
+  readonly heldBack?: Hold | undefined
+}
+
+/** The whole table: what is wanted, and whether it waits. */
+export function decideAll(state: StoredState, policy: Policy, { heldBack, ...at }: At): Decision {
+  const decision = decide(state, policy, at)
+  return decision.kind === 'skip' ? decision : postpone(decision, at, heldBack)
+}
+
+/** The arguments of `decideAll` for a case. */
+export function inputsOf(c: Case): { state: StoredState; policy: Policy; at: At } {
   const now = clocks[c.clock]
   const candidate: StoredState['candidate'] =
     c.candidate === 'missing'
