@@ -1,5 +1,6 @@
 // What is said about CAs: which are asked, how, and what a known one would refuse.
 import { isIP } from 'node:net'
+import { allowed, nameSet } from '../job/limits.ts'
 import { identifiers } from '../job/names.ts'
 import { areSound, type Candidate, effectivePlace } from './candidate.ts'
 import { directoriesOf } from './config.ts'
@@ -47,11 +48,14 @@ export function assertPlainHttp(cert: Candidate, findings: Findings): void {
   })
 }
 
+const namesOf = ({ name, options }: Candidate): string[] =>
+  identifiers([options.domain ?? name, ...options.extraDomainNames])
+
 /** What a CA whose rules are known would refuse is told before anything is ordered. */
 export function assertWithinCa(cert: Candidate, findings: Findings): void {
   const { options } = cert
   if (!areSound(cert, 'server', 'servers', 'domain', 'extraDomainNames', 'profile')) return
-  const names = identifiers([options.domain ?? cert.name, ...options.extraDomainNames])
+  const names = namesOf(cert)
   const order = {
     names: names.length,
     hasAddresses: names.some((name) => isIP(name) !== 0),
@@ -64,5 +68,23 @@ export function assertWithinCa(cert: Candidate, findings: Findings): void {
     if (ca === undefined) continue
     for (const { option, reason, hint } of refusals(order))
       findings.fault(effectivePlace(cert, option), `${ca} ${reason}`, hint)
+  }
+}
+
+/** More certificates of one set of names than a CA whose rules are known issues in a week. */
+export function warnOfTwins(certs: readonly Candidate[], findings: Findings): void {
+  const counts = new Map<string, number>()
+  for (const cert of certs) {
+    if (!areSound(cert, 'server', 'servers', 'domain', 'extraDomainNames')) continue
+    for (const ca of new Set(directoriesOf(cert.options).map(nameOf))) {
+      const set = `${ca} ${nameSet(namesOf(cert))}`
+      const count = (counts.get(set) ?? 0) + 1
+      counts.set(set, count)
+      if (ca !== undefined && count > allowed)
+        findings.warning(
+          cert.raw.place,
+          `'${cert.name}' is certificate number ${count} with the same names, and ${ca} issues ${allowed} of them in 7 days`,
+        )
+    }
   }
 }

@@ -2,7 +2,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import { byBytes } from '../job/slots.ts'
 import { assertCertificate, assertTerms, assertUnitNames, assertWebroots } from './assertions.ts'
-import { assertServers } from './assertions-of-cas.ts'
+import { assertServers, warnOfTwins } from './assertions-of-cas.ts'
 import { assertRoots } from './ca-certificates.ts'
 import type { Candidate } from './candidate.ts'
 import { challengeGroups } from './challenges.ts'
@@ -44,6 +44,7 @@ export function resolve({ main, documents, sources }: Files, findings: Findings)
     for (const one of candidates) assertCertificate(one, findings)
     assertUnitNames(candidates, findings)
     assertWebroots(candidates, findings)
+    warnOfTwins(candidates, findings)
   }
   findings.throwIfAny(documents.map(({ file }) => file))
   const all = { ...builtInGlobal, ...top.values }

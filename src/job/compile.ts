@@ -1,23 +1,30 @@
 // Config → jobs: the first of the two phases, pure.
-import { type CertConfig, type Config, letsEncrypt } from '../config/config.ts'
+import { type CertConfig, type Config, directoriesOf, letsEncrypt } from '../config/config.ts'
 import { accountHash, certDirHash, domainHash, keyName } from './identity.ts'
 import { type Job, type JobServer, jobVersion } from './job.ts'
+import { type Claim, dealLimits, type Limits } from './limits.ts'
 import { identifiers } from './names.ts'
 import { assignSlots, byBytes } from './slots.ts'
 
-/** The CA of an option's value; the hashes use the value as it is. */
-const serverOf = (c: CertConfig, server: string | null): JobServer => ({
-  directoryUrl: server || letsEncrypt,
-  hashes: {
-    account: accountHash({ ...c, server }),
-    certDir: certDirHash({ ...c, ...c.written, server, csr: c.csr?.request ?? null }),
-  },
-})
-
-function servers(c: CertConfig): Job['servers'] {
+/** The CAs of a certificate; the hashes use the options' values as they are. */
+function servers(c: CertConfig, limitsAt: (directoryUrl: string) => Limits): Job['servers'] {
+  const serverOf = (server: string | null): JobServer => {
+    const directoryUrl = server || letsEncrypt
+    const hashes = {
+      account: accountHash({ ...c, server }),
+      certDir: certDirHash({ ...c, ...c.written, server, csr: c.csr?.request ?? null }),
+    }
+    return { directoryUrl, hashes, limits: limitsAt(directoryUrl) }
+  }
   const [first, ...others] = c.servers
-  return [serverOf(c, first ?? c.server), ...others.map((server) => serverOf(c, server))]
+  return [serverOf(first ?? c.server), ...others.map(serverOf)]
 }
+
+const claimOf = (c: CertConfig): Claim => ({
+  cert: c.name,
+  names: identifiers([c.domain, ...c.extraDomainNames]),
+  directories: directoriesOf(c),
+})
 
 /** Config → one job per certificate, in byte order of the names. Pure. */
 export function compile(config: Config): Job[] {
@@ -25,12 +32,14 @@ export function compile(config: Config): Job[] {
     config.certs.map((c) => c.name),
     config.maxConcurrentRenewals,
   )
-  const one = (c: CertConfig): Job => ({
+  const claims = [...config.certs].sort((a, b) => byBytes(a.name, b.name)).map((c) => [c, claimOf(c)] as const)
+  const limitsOf = dealLimits(claims.map(([, claim]) => claim))
+  const one = ([c, claim]: readonly [CertConfig, Claim]): Job => ({
     version: jobVersion,
     cert: c.name,
     domain: c.domain,
-    names: identifiers([c.domain, ...c.extraDomainNames]),
-    servers: servers(c),
+    names: claim.names,
+    servers: servers(c, (directoryUrl) => limitsOf(claim, directoryUrl)),
     plainHttp: c.plainHttp,
     email: c.email || null,
     keyType: c.keyType,
@@ -62,5 +71,5 @@ export function compile(config: Config): Job[] {
     engine: c.engine,
     sources: config.sources,
   })
-  return [...config.certs].sort((a, b) => byBytes(a.name, b.name)).map(one)
+  return claims.map(one)
 }

@@ -11,6 +11,7 @@ import type {
 } from '../config/config.ts'
 import { messageOf, NixacmeError } from '../errors.ts'
 import { readTextIfThere } from '../fs.ts'
+import type { Limits } from './limits.ts'
 import { type CertPaths, certPaths, jobPath, noEmail, type Roots } from './paths.ts'
 
 export const jobVersion = 3
@@ -20,6 +21,7 @@ export interface JobServer {
   readonly directoryUrl: string
   /** The folders of its account and of the certificates that it issued. */
   readonly hashes: { readonly account: string; readonly certDir: string }
+  readonly limits: Limits
 }
 
 export interface Job {
@@ -83,16 +85,27 @@ export const pathsOf = (roots: Roots, job: Job, server: JobServer = job.servers[
 export const renderJob = (job: Job): string => `${JSON.stringify(job, null, 2)}\n`
 
 /** What each field must be; the check is light, and complete enough that no later code meets a surprise. */
-const isString = (v: unknown) => typeof v === 'string'
-const isStrings = (v: unknown) => Array.isArray(v) && v.every(isString)
-const isBoolean = (v: unknown) => typeof v === 'boolean'
-const isNumberOrNull = (v: unknown) => v === null || typeof v === 'number'
+type Check = (v: unknown) => boolean
+const isString: Check = (v) => typeof v === 'string'
+const isNumber: Check = (v) => typeof v === 'number'
+const isBoolean: Check = (v) => typeof v === 'boolean'
+const orNull =
+  (isOne: Check): Check =>
+  (v) =>
+    v === null || isOne(v)
+const listOf =
+  (isOne: Check, least = 0): Check =>
+  (v) =>
+    Array.isArray(v) && v.length >= least && v.every(isOne)
+const isStrings = listOf(isString)
 const isRecord = (v: unknown): v is Record<string, unknown> => typeof v === 'object' && v !== null && !Array.isArray(v)
 const hasStrings = (v: unknown, ...keys: string[]) => isRecord(v) && keys.every((k) => isString(v[k]))
+const hasCounts = (v: unknown, ...keys: string[]) => isRecord(v) && keys.every((k) => isNumber(v[k]) && Number(v[k]) >= 1)
 const isServer = (v: unknown) =>
   hasStrings(v, 'directoryUrl') &&
   URL.canParse((v as JobServer).directoryUrl) &&
-  hasStrings((v as JobServer).hashes, 'account', 'certDir')
+  hasStrings((v as JobServer).hashes, 'account', 'certDir') &&
+  hasCounts((v as JobServer).limits, 'orders', 'validations')
 
 const isGroup = (v: unknown) =>
   isRecord(v) && isStrings(v['names']) && hasStrings(v['challenge'], 'kind', ...challengeFields(v['challenge']))
@@ -113,45 +126,45 @@ const isEngine = (v: unknown) => {
   const { kind, path, flags } = v as { kind: string; path?: unknown; flags?: unknown }
   if (kind !== 'lego') return kind === 'native'
   const lists = isRecord(flags) ? [flags['all'], flags['run'], flags['renew']] : [undefined]
-  return (path === null || isString(path)) && lists.every(isStrings)
+  return orNull(isString)(path) && lists.every(isStrings)
 }
 
-const fields: Record<keyof Job, (v: unknown) => boolean> = {
+const fields: Record<keyof Job, Check> = {
   version: (v) => v === jobVersion,
   cert: isString,
   domain: isString,
-  names: (v) => isStrings(v) && (v as unknown[]).length > 0,
-  servers: (v) => Array.isArray(v) && v.length > 0 && v.every(isServer),
+  names: listOf(isString, 1),
+  servers: listOf(isServer, 1),
   plainHttp: isBoolean,
-  email: (v) => v === null || isString(v),
+  email: orNull(isString),
   keyType: isString,
   group: isString,
   useRoot: isBoolean,
-  challenges: (v) => Array.isArray(v) && v.length > 0 && v.every(isGroup),
-  validMinDays: isNumberOrNull,
+  challenges: listOf(isGroup, 1),
+  validMinDays: orNull(isNumber),
   postRun: isString,
   reloadServices: isStrings,
   caCertificates: isStrings,
-  environmentFile: (v) => v === null || isString(v),
+  environmentFile: orNull(isString),
   credentialFiles: (v) => isRecord(v) && Object.values(v).every(isString),
   lock: (v) =>
     isRecord(v) &&
-    isNumberOrNull(v['home']) &&
-    typeof v['slots'] === 'number' &&
+    orNull(isNumber)(v['home']) &&
+    isNumber(v['slots']) &&
     isString(v['policy']) &&
-    isNumberOrNull(v['timeout']),
+    orNull(isNumber)(v['timeout']),
   keyName: (v) => isString(v) && !(v as string).includes('/'),
   domainHash: isString,
   profiles: isStrings,
   profilePolicy: isString,
   mustStaple: isBoolean,
-  csr: (v) => v === null || hasStrings(v, 'request', 'key'),
-  preferredChain: (v) => v === null || isString(v),
+  csr: orNull((v) => hasStrings(v, 'request', 'key')),
+  preferredChain: orNull(isString),
   keyReuse: isBoolean,
-  notAfter: isNumberOrNull,
-  orderTimeout: (v) => typeof v === 'number',
+  notAfter: orNull(isNumber),
+  orderTimeout: isNumber,
   engine: isEngine,
-  sources: (v) => Array.isArray(v) && v.every((s) => hasStrings(s, 'path') && (s.stamp === null || isString(s.stamp))),
+  sources: listOf((v) => hasStrings(v, 'path') && orNull(isString)((v as ConfigSource).stamp)),
 }
 
 /**

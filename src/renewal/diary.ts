@@ -1,13 +1,13 @@
 // The memory of one certificate at one CA while a run works on it: each change is on disk when the call returns, so that
 // whatever ends the run, the next one knows what the CA was asked for.
 import { NixacmeError, ProofError } from '../errors.ts'
+import { type Limits, nameSet } from '../job/limits.ts'
 import { isoMinute } from '../time.ts'
 import type { Counted, FailureKind, Memory } from './memory.ts'
 import { type Failure, writeMemory } from './memory.ts'
 import {
   byOrders,
   longest,
-  nameSet,
   orderWindow,
   retryAt,
   standingFailure,
@@ -25,6 +25,7 @@ export interface DiaryOptions {
   readonly wish: Wish
   /** What counts, too, beside what the memory has. */
   readonly elsewhere: Counted
+  readonly limits: Limits
   /** `--now` */
   readonly atOnce: boolean
   now(): Date
@@ -59,9 +60,9 @@ export class Diary {
    * was under way), or `refused` (76) where its certificate could not be used either, and nobody asked for it.
    */
   ordering(): void {
-    const { wish, elsewhere, now, atOnce } = this.#options
+    const { wish, elsewhere, limits, now, atOnce } = this.#options
     if (!atOnce) this.#refuseUseless()
-    const held = atOnce ? undefined : longest(byOrders(together(this.#memory, elsewhere), wish, now()), now())
+    const held = atOnce ? undefined : longest(byOrders(together(this.#memory, elsewhere), limits, wish, now()), now())
     if (held) throw new NixacmeError('later', `no new order before ${isoMinute(held.until)}: ${held.why}`)
     this.#ordered = true
     this.#write({ orders: [...this.#memory.orders, { at: now(), names: nameSet(wish.names) }] })

@@ -96,6 +96,7 @@ export function judge(
 const knownOf = ({ state: { memory }, paths, server }: Standing): Known => ({
   memory,
   elsewhere: countedElsewhere(paths, server.directoryUrl),
+  limits: server.limits,
   hasOrder: memory.orders.length > 0 && lstatIfThere(paths.pendingOrder) !== undefined,
 })
 

@@ -220,6 +220,7 @@ class Run {
       server: server.directoryUrl,
       wish,
       elsewhere: countedElsewhere(paths, server.directoryUrl),
+      limits: server.limits,
       atOnce,
       now,
       chance: Math.random,

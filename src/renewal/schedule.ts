@@ -1,5 +1,6 @@
 // When the CA may be asked again: after failures, after runs that were killed, and within the limits that CAs have. Pure,
 // so that `plan` and `renew` agree: the clock comes in, and chance only where a failure is written down.
+import { type Limits, nameSet, provenNames } from '../job/limits.ts'
 import { isoMinute } from '../time.ts'
 import type { Counted, Failure, Memory } from './memory.ts'
 
@@ -21,13 +22,11 @@ export function pauseAfter(count: number, chance: number): number {
   return least + more * chance
 }
 
-/** Orders for one exact set of names, and for how long they count (Let's Encrypt: 5 certificates in 7 days). */
-export const mostOrders = 5
+/** For how long orders of one exact set of names count. */
 export const orderWindow = 7 * day
 /** From so few on that are left before the certificate ends, orders are spread evenly over the time until then. */
 const mostSpread = 3
-/** Failed validations of one name (Let's Encrypt: 5 an hour). */
-export const mostUnproven = 5
+/** For how long failed validations of one name count. */
 export const validationWindow = hour
 
 /** A CA that asks for more has lost its clock. */
@@ -54,9 +53,6 @@ export interface HeldBack {
   /** A clause. */
   readonly why: string
 }
-
-/** The set of names as the memory has it. */
-export const nameSet = (names: readonly string[]): string => [...names].sort().join(' ')
 
 const times = (n: number, what: string): string => `${n} ${what}${n === 1 ? '' : 's'}`
 
@@ -101,30 +97,33 @@ function byKills({ attempt }: Memory, now: Date): HeldBack[] {
 }
 
 /** What holds a new order back, whatever else there is to do. */
-export function byOrders({ orders }: Pick<Counted, 'orders'>, { names, notAfter }: Wish, now: Date): HeldBack[] {
+export function byOrders(
+  { orders }: Counted,
+  { orders: most }: Limits,
+  { names, notAfter }: Wish,
+  now: Date,
+): HeldBack[] {
   const set = nameSet(names)
   const counted = within(orders, orderWindow, now, (order) => order.names === set)
-  const [oldest = 0] = counted.slice(-mostOrders)
   const last = counted.at(-1) ?? 0
-  if (counted.length >= mostOrders)
-    return [
-      { until: new Date(oldest + orderWindow), why: `${times(counted.length, 'order')} of these names in 7 days` },
-    ]
+  if (counted.length >= most) {
+    const why = `${times(counted.length, 'order')} of these names in 7 days`
+    return [{ until: new Date((counted.at(-most) ?? 0) + orderWindow), why }]
+  }
   const end = notAfter?.getTime() ?? 0
   const left = end - last
-  const remaining = mostOrders - counted.filter((at) => at > end - orderWindow).length
+  const remaining = most - counted.filter((at) => at > end - orderWindow).length
   if (left <= 0 || left > orderWindow || remaining > mostSpread) return []
   // The few orders before the certificate ends are spread over that time, so that who mends things late is helped, too.
   const why = `only ${times(remaining, 'more order')} of these names can be placed before the certificate ends`
   return [{ until: new Date(last + left / (remaining + 1)), why }]
 }
 
-function byValidations({ unproven }: Counted, { names }: Wish, now: Date): HeldBack[] {
-  // As the CA has them: a wildcard is proven at the name below it.
-  return [...new Set(names.map((name) => name.replace(/^\*\./, '')))].flatMap((name) => {
+function byValidations({ unproven }: Counted, { validations: most }: Limits, wish: Wish, now: Date): HeldBack[] {
+  return provenNames(wish.names).flatMap((name) => {
     const counted = within(unproven, validationWindow, now, (entry) => entry.name === name)
-    if (counted.length < mostUnproven) return []
-    const oldest = counted.at(-mostUnproven) ?? 0
+    if (counted.length < most) return []
+    const oldest = counted.at(-most) ?? 0
     const why = `'${name}' could not be validated ${times(counted.length, 'time')} within an hour`
     return [{ until: new Date(oldest + validationWindow), why }]
   })
@@ -140,6 +139,7 @@ export interface Known {
   readonly memory: Memory
   /** What counts, too, beside what the memory has. */
   readonly elsewhere: Counted
+  readonly limits: Limits
   /** An order is under way there: what is to be done may need no new one. */
   readonly hasOrder: boolean
 }
@@ -149,11 +149,11 @@ export const longest = (all: readonly HeldBack[], now: Date): HeldBack | undefin
   all.filter(({ until }) => until > now).sort((a, b) => b.until.getTime() - a.until.getTime())[0]
 
 /** What holds the next try back longest, when anything does at `now`. */
-export function heldBack({ memory, elsewhere, hasOrder }: Known, wish: Wish, now: Date): HeldBack | undefined {
+export function heldBack({ memory, elsewhere, limits, hasOrder }: Known, wish: Wish, now: Date): HeldBack | undefined {
   const counted = together(memory, elsewhere)
-  const orders = hasOrder ? [] : byOrders(counted, wish, now)
+  const orders = hasOrder ? [] : byOrders(counted, limits, wish, now)
   const failures = [...byFailure(memory, wish, now), ...byKills(memory, now)]
-  return longest([...failures, ...orders, ...byValidations(counted, wish, now)], now)
+  return longest([...failures, ...orders, ...byValidations(counted, limits, wish, now)], now)
 }
 
 /** Milliseconds: a CA that wants to be left alone for longer is as good as away. */

@@ -121,7 +121,8 @@ test('no key of the machine comes back: not from the folder of another CA, nor o
   const { world, old, oldKey } = await started(t)
   // What a config of earlier days has left, and lives longer than what the CA gives now.
   const job = world.job()
-  const elsewhere = { directoryUrl: 'https://elsewhere.test/dir', hashes: { account: 'a', certDir: 'f'.repeat(20) } }
+  const hashes = { account: 'a', certDir: 'f'.repeat(20) }
+  const elsewhere = { ...job.servers[0], directoryUrl: 'https://elsewhere.test/dir', hashes }
   const other = await makeSet({ names, notAfter: new Date(Date.now() + 300 * day * 1000) })
   writeCertificate(pathsOf(world.roots, job, elsewhere), job, other)
   const said = await compromise(world)

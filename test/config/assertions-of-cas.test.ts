@@ -168,3 +168,15 @@ test('hints say what to do', () => {
   assert.match(hintOf(oneCert('notAfter = 60')), /leave 'notAfter' out, and choose a profile/)
   assert.match(hintOf(oneCert(names(101))), /several certificates/)
 })
+
+test('more certificates of one set of names than Let’s Encrypt issues in a week are a warning, each', () => {
+  const twins = (count: number, lines = '') =>
+    Array.from({ length: count }, (_, i) => `[certs."t${i}"]\ndomain = "x.test"\n${lines}`).join('\n')
+  const warnings = (count: number, lines?: string) => load(oneCert(twins(count, lines))).warnings
+  assert.deepEqual(warnings(4), [])
+  const six = warnings(6)
+  assert.equal(six.length, 2)
+  assert.match(six[0] ?? '', /certs.t5: 't5' is certificate number 6 with the same names, and Let's Encrypt issues 5/)
+  assert.deepEqual(warnings(6, 'extraDomainNames = ["y.test"]').length, 1)
+  assert.deepEqual(warnings(6, `server = "${a}"`), [])
+})

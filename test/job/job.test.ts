@@ -182,6 +182,12 @@ test('a field of another type is refused, whichever it is, and so is a missing o
         const [server] = job.servers
         return ['servers', [{ ...server, hashes: { ...server.hashes, [key]: 1 } }]] as const
       }),
+      ...['orders', 'validations'].flatMap((key) =>
+        [0, undefined].map((count) => {
+          const [server] = job.servers
+          return ['servers', [{ ...server, limits: { ...server.limits, [key]: count } }]] as const
+        }),
+      ),
       ['servers', []] as const,
       ['servers', [{ ...job.servers[0], directoryUrl: 'no URL' }]] as const,
       ['csr', { request: '/x.csr' }] as const,

@@ -121,8 +121,9 @@ test('all keys on the disk are found, each once, and no self-signed one', async 
   const w = world(t)
   const [installed, pending, lone] = await Promise.all([1, 2, 3].map(() => makeSet({ names })))
   assert.ok(installed && pending && lone)
-  const { directoryUrl } = makeJob().servers[0]
-  const servers = [{ directoryUrl, hashes: { account: 'a', certDir: '549839e4ae8616de7ad5' } }] as const
+  const [server] = makeJob().servers
+  const { directoryUrl } = server
+  const servers = [{ ...server, hashes: { account: 'a', certDir: '549839e4ae8616de7ad5' } }] as const
   putIn(w, one)
   putIn(w, other)
   const pendingDir = join(w.paths.legoCert, 'f'.repeat(20), '.pending')

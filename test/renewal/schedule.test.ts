@@ -1,8 +1,9 @@
 // When the CA may be asked again, to the millisecond: after failures, after kills, and within the limits that CAs have.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { nameSet } from '../../src/job/limits.ts'
 import { emptyMemory, type Failure, type FailureKind, type Memory } from '../../src/renewal/memory.ts'
-import { heldBack, nameSet, pauseAfter, retryAt, turnOf, type Wish } from '../../src/renewal/schedule.ts'
+import { heldBack, pauseAfter, retryAt, turnOf, type Wish } from '../../src/renewal/schedule.ts'
 
 const second = 1000
 const minute = 60 * second
@@ -29,7 +30,8 @@ const failure = (change: Partial<Failure> = {}): Failure => ({
 
 const memory = (change: Partial<Memory>): Memory => ({ ...emptyMemory, ...change })
 const ordersAt = (...ages: number[]) => ages.map((age) => ({ at: after(-age), names: nameSet(names) }))
-const known = (m: Memory) => ({ memory: m, elsewhere: emptyMemory, hasOrder: false })
+const limits = { orders: 5, validations: 5 }
+const known = (m: Memory) => ({ memory: m, elsewhere: emptyMemory, limits, hasOrder: false })
 const until = (m: Memory, w = wish(), at = now) => heldBack(known(m), w, at)?.until
 
 test('what a clock that was ahead wrote down holds nothing back, a few minutes aside', () => {
@@ -109,7 +111,7 @@ test('five orders of one exact set of names in seven days, not six, in whatever 
 
 test('an order under way is gone on with, however many there were', () => {
   const five = memory({ orders: ordersAt(day, 2 * day, 3 * day, 4 * day, 5 * day) })
-  assert.equal(heldBack({ memory: five, elsewhere: emptyMemory, hasOrder: true }, wish(), now), undefined)
+  assert.equal(heldBack({ ...known(five), hasOrder: true }, wish(), now), undefined)
 })
 
 test('the last orders before the certificate ends are spread evenly over the time that is left', () => {
@@ -138,6 +140,14 @@ test('five failed validations of one name in an hour, not six', () => {
   assert.equal(until(memory({ unproven: [...five.slice(1), ...failed('b.example', 1, 2, 3)] })), undefined)
   assert.equal(until(memory({ unproven: failed('a.example', 0, 10, 20, 30, 60) })), undefined)
   assert.match(heldBack(known(memory({ unproven: five })), wish(), now)?.why ?? '', /'a\.example'.*5 times/)
+})
+
+test('where others share the names, fewer orders and fewer failed validations', () => {
+  const shared = (m: Memory) => heldBack({ ...known(m), limits: { orders: 2, validations: 1 } }, wish(), now)?.until
+  assert.deepEqual(shared(memory({ orders: ordersAt(day, 3 * day) })), after(4 * day))
+  assert.equal(shared(memory({ orders: ordersAt(3 * day) })), undefined)
+  const unproven = [{ at: after(-minute), name: 'a.example' }]
+  assert.deepEqual(shared(memory({ unproven })), after(59 * minute))
 })
 
 test('of several reasons the one that lasts longest counts', () => {
