@@ -47,8 +47,9 @@ export async function measureWaiting(scratch: string, rounds: number, crowd: num
     jobs.slice(0, count).map(({ cert }) => start(node, [cli, 'renew', cert], options))
   const bare = () => [start(node, ['-e', 'setInterval(() => {}, 1e9)'], options)]
   ensureDir(roots.runtime, { mode: 0o700 })
-  const held = trySlot(slotPath(roots, 1), { cert: 'the bench', pid: process.pid, since: new Date() })
+  const held = trySlot(slotPath(roots, 1))
   if (!held) throw new Error('the slot is busy')
+  held.tell({ cert: 'the bench', pid: process.pid, since: new Date() })
   try {
     const samples = { waiting: [] as number[], bare: [] as number[] }
     for (let i = 0; i < rounds; i++) {

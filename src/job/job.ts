@@ -100,7 +100,8 @@ const listOf =
 const isStrings = listOf(isString)
 const isRecord = (v: unknown): v is Record<string, unknown> => typeof v === 'object' && v !== null && !Array.isArray(v)
 const hasStrings = (v: unknown, ...keys: string[]) => isRecord(v) && keys.every((k) => isString(v[k]))
-const hasCounts = (v: unknown, ...keys: string[]) => isRecord(v) && keys.every((k) => isNumber(v[k]) && Number(v[k]) >= 1)
+const hasCounts = (v: unknown, ...keys: string[]) =>
+  isRecord(v) && keys.every((k) => isNumber(v[k]) && Number(v[k]) >= 1)
 const isServer = (v: unknown) =>
   hasStrings(v, 'directoryUrl') &&
   URL.canParse((v as JobServer).directoryUrl) &&

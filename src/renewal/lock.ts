@@ -84,16 +84,26 @@ function take(path: string, flags: number): { fd: number } | undefined {
   }
 }
 
-/** Takes the lock of a slot, or undefined when it is busy. The file is created when missing and then tells who holds it. */
-export function trySlot(path: string, me: Holder): Held | undefined {
+/** The lock of a slot. */
+export interface Slot extends Held {
+  /** Has its file say who holds it: for whoever waits. */
+  tell(holder: Holder): void
+}
+
+/** Takes the lock of a slot, or undefined when it is busy. The file is created when missing. */
+export function trySlot(path: string): Slot | undefined {
   const taken = take(path, O_RDWR | O_CREAT)
   if (!taken) return undefined
   const { fd } = taken
-  note(fd, `${me.cert} ${me.pid} ${me.since.toISOString()}\n`)
+  let isTold = false
   return {
     path,
+    tell({ cert, pid, since }) {
+      isTold = true
+      note(fd, `${cert} ${pid} ${since.toISOString()}\n`)
+    },
     release() {
-      note(fd, '')
+      if (isTold) note(fd, '')
       fs.closeSync(fd)
     },
   }

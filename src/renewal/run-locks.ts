@@ -7,7 +7,7 @@ import type { Job } from '../job/job.ts'
 import { type Roots, slotPath } from '../job/paths.ts'
 import type { Log } from '../log.ts'
 import { isoMinute } from '../time.ts'
-import { type Held, readHolder, tryFolder, trySlot, waitFor } from './lock.ts'
+import { type Held, readHolder, type Slot, tryFolder, trySlot, waitFor } from './lock.ts'
 
 /** Seconds: a registration is a few requests, each with its own time limit. */
 const accountPatience = 300
@@ -28,7 +28,7 @@ export interface RunLocksOptions {
 }
 
 export interface HeldSlot {
-  readonly held: Held
+  readonly held: Slot
   readonly number: number
 }
 
@@ -58,7 +58,10 @@ export class RunLocks {
     this.#slot = undefined
   }
 
-  /** Takes the home slot if it is free. Throws `lock` (71) when it cannot be asked for. */
+  /**
+   * Takes the home slot if it is free, for a moment as yet: it says who holds it when there is work. Throws `lock` (71) when
+   * it cannot be asked for.
+   */
   tryHome(): void {
     const { home } = this.#options.job.lock
     if (home !== null) this.#trySlots([home])
@@ -103,11 +106,17 @@ export class RunLocks {
     )
   }
 
-  /** Takes a slot as the policy says, waiting for it. Throws `later` (75) when the patience ends. */
+  /** Takes a slot as the policy says, waiting for it, and has it tell so. Throws `later` (75) when the patience ends. */
   async takeSlot(): Promise<void> {
+    if (!this.#slot) await this.#waitForSlot()
+    const { job, host } = this.#options
+    this.#slot?.held.tell({ cert: job.cert, pid: host.pid, since: host.now() })
+  }
+
+  async #waitForSlot(): Promise<void> {
     const { job, patience, log, roots, host } = this.#options
     const { home, policy, slots } = job.lock
-    if (home === null || this.#slot) return
+    if (home === null) return
     const others = Array.from({ length: slots }, (_, i) => i + 1).filter((n) => n !== home)
     const wanted = policy === 'any' ? [home, ...others] : [home]
     const what = policy === 'any' ? `one of the ${slots} slots` : `slot ${home}`
@@ -132,11 +141,10 @@ export class RunLocks {
 
   #trySlots(numbers: readonly number[]): true | undefined {
     if (this.#slot) return true
-    const { roots, host, job } = this.#options
+    const { roots } = this.#options
     ensureRuntime(roots)
-    const me = { cert: job.cert, pid: host.pid, since: host.now() }
     for (const number of numbers) {
-      const held = trySlot(slotPath(roots, number), me)
+      const held = trySlot(slotPath(roots, number))
       if (!held) continue
       this.#slot = { held, number }
       return true

@@ -107,10 +107,7 @@ test('a real one stored but not installed, as a kill leaves it, replaces the sel
 test('all slots taken by runs that wait for a CA: a self-signed certificate comes all the same', async (t) => {
   const scene = await makeScene(t)
   fs.mkdirSync(scene.world.roots.runtime)
-  const since = new Date()
-  const slots = [1, 2, 3, 4, 5].map((n) =>
-    trySlot(join(scene.world.roots.runtime, `${n}.lock`), { cert: 'y', pid: 1, since }),
-  )
+  const slots = [1, 2, 3, 4, 5].map((n) => trySlot(join(scene.world.roots.runtime, `${n}.lock`)))
   t.after(() => slots.map((slot) => slot?.release()))
   assert.ok(slots.every(Boolean))
   assert.equal((await scene.selfsign()).status, 0)

@@ -50,10 +50,9 @@ async function play(
 
 /** All that a schedule used can be had at once: nothing is locked by nobody. */
 function assertNothingHeld(schedule: Schedule, roots: Roots): void {
-  const me = { cert: 'test', pid: process.pid, since: new Date() }
   const held: (Held | undefined)[] = []
   try {
-    for (let n = 1; n <= schedule.slots; n++) held.push(trySlot(slotPath(roots, n), me))
+    for (let n = 1; n <= schedule.slots; n++) held.push(trySlot(slotPath(roots, n)))
     for (const cert of new Set(schedule.parts.map((part) => part.cert))) {
       const paths = pathsOf(roots, jobOf(schedule, cert, null))
       // A part that was killed before it began may have left no folder.

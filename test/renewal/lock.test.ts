@@ -6,7 +6,15 @@ import * as fs from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { NixacmeError } from '../../src/errors.ts'
-import { type Holder, type Patience, readHolder, tryFolder, trySlot, waitFor } from '../../src/renewal/lock.ts'
+import {
+  type Holder,
+  type Patience,
+  readHolder,
+  type Slot,
+  tryFolder,
+  trySlot,
+  waitFor,
+} from '../../src/renewal/lock.ts'
 import { temporaryDir } from '../support/process.ts'
 
 const me: Holder = { cert: 'example.com', pid: 4711, since: new Date('2026-11-05T06:07:08.009Z') }
@@ -18,23 +26,30 @@ const isFault =
 
 const slotIn = (t: TestContext): string => join(temporaryDir(t), '1.lock')
 
+/** Takes a slot, and has it say who holds it. */
+function hold(path: string, holder = me): Slot | undefined {
+  const slot = trySlot(path)
+  slot?.tell(holder)
+  return slot
+}
+
 test('a slot is taken once, and again when it is released', (t) => {
   const path = slotIn(t)
-  const held = trySlot(path, me)
+  const held = hold(path)
   assert.equal(held?.path, path)
-  assert.equal(trySlot(path, me), undefined)
+  assert.equal(hold(path), undefined)
   held?.release()
-  const again = trySlot(path, me)
+  const again = hold(path)
   assert.ok(again)
   again.release()
 })
 
 test('a busy slot costs no descriptor', (t) => {
   const path = slotIn(t)
-  const held = trySlot(path, me)
+  const held = hold(path)
   const open = () => fs.readdirSync('/proc/self/fd').length
   const before = open()
-  for (let i = 0; i < 50; i++) assert.equal(trySlot(path, me), undefined)
+  for (let i = 0; i < 50; i++) assert.equal(hold(path), undefined)
   assert.equal(open(), before)
   held?.release()
   assert.equal(open(), before - 1)
@@ -42,7 +57,7 @@ test('a busy slot costs no descriptor', (t) => {
 
 test('the lock file tells the holder while it is held, and nobody else can read it', (t) => {
   const path = slotIn(t)
-  const held = trySlot(path, me)
+  const held = hold(path)
   assert.deepEqual(readHolder(path), me)
   assert.equal(fs.readFileSync(path, 'utf8'), 'example.com 4711 2026-11-05T06:07:08.009Z\n')
   assert.equal(fs.statSync(path).mode & 0o777, 0o600)
@@ -51,18 +66,25 @@ test('the lock file tells the holder while it is held, and nobody else can read 
   assert.ok(fs.existsSync(path), 'the file stays: a deleted one would exclude nobody')
 })
 
+test('a slot that is held for a moment says nothing: its file is not touched', (t) => {
+  const path = slotIn(t)
+  fs.writeFileSync(path, 'as it was')
+  trySlot(path)?.release()
+  assert.equal(fs.readFileSync(path, 'utf8'), 'as it was')
+})
+
 test('what a killed holder left is written over, a longer text too', (t) => {
   const path = slotIn(t)
   fs.writeFileSync(path, `${'very-'.repeat(40)}long.example 1 2026-01-01T00:00:00.000Z\nmore\n`)
-  const held = trySlot(path, me)
+  const held = hold(path)
   assert.deepEqual(readHolder(path), me)
   held?.release()
 })
 
 test('a try that fails leaves the words of the holder', (t) => {
   const path = slotIn(t)
-  const held = trySlot(path, me)
-  trySlot(path, { ...me, cert: 'other.example' })
+  const held = hold(path)
+  hold(path, { ...me, cert: 'other.example' })
   assert.deepEqual(readHolder(path), me)
   held?.release()
 })
@@ -87,11 +109,11 @@ test('no file, no holder', (t) => assert.equal(readHolder(slotIn(t)), undefined)
 
 test('a lock file that is deleted while it is held: the next one makes its own', (t) => {
   const path = slotIn(t)
-  const lost = trySlot(path, me)
+  const lost = hold(path)
   fs.unlinkSync(path)
-  const held = trySlot(path, { ...me, cert: 'next.example' })
+  const held = hold(path, { ...me, cert: 'next.example' })
   assert.equal(readHolder(path)?.cert, 'next.example')
-  assert.equal(trySlot(path, me), undefined)
+  assert.equal(hold(path), undefined)
   lost?.release()
   assert.equal(readHolder(path)?.cert, 'next.example', 'the old holder changes only its own file')
   held?.release()
@@ -102,19 +124,19 @@ test('a link in place of a lock file is not followed (71): what it leads to stay
   const [path, precious] = [join(dir, '1.lock'), join(dir, 'precious')]
   fs.writeFileSync(precious, 'precious')
   fs.symlinkSync(precious, path)
-  assert.throws(() => trySlot(path, me), isFault('lock', `'${path}'`, 'symbolic link'))
+  assert.throws(() => hold(path), isFault('lock', `'${path}'`, 'symbolic link'))
   assert.equal(fs.readFileSync(precious, 'utf8'), 'precious')
   fs.unlinkSync(path)
   fs.symlinkSync(join(dir, 'new'), path)
-  assert.throws(() => trySlot(path, me), isFault('lock', 'symbolic link'))
+  assert.throws(() => hold(path), isFault('lock', 'symbolic link'))
   assert.ok(!fs.existsSync(join(dir, 'new')), 'nor is a file made through it')
 })
 
 test('no folder, a folder in place of the file, a file in place of the folder: a lock that cannot be taken (71)', (t) => {
   const dir = temporaryDir(t)
   const path = join(dir, 'none', '1.lock')
-  assert.throws(() => trySlot(path, me), isFault('lock', `'${path}'`, 'no such file or directory'))
-  assert.throws(() => trySlot(dir, me), isFault('lock', `'${dir}'`, 'is a directory'))
+  assert.throws(() => hold(path), isFault('lock', `'${path}'`, 'no such file or directory'))
+  assert.throws(() => hold(dir), isFault('lock', `'${dir}'`, 'is a directory'))
   assert.throws(() => tryFolder(join(dir, 'none')), isFault('lock', 'no such file or directory'))
   fs.writeFileSync(join(dir, 'file'), '')
   assert.throws(() => tryFolder(join(dir, 'file')), isFault('lock', 'not a directory'))
@@ -123,7 +145,7 @@ test('no folder, a folder in place of the file, a file in place of the folder: a
 test('a FIFO in place of a lock file makes nobody hang', (t) => {
   const path = slotIn(t)
   execFileSync('mkfifo', [path])
-  trySlot(path, me)?.release()
+  hold(path)?.release()
 })
 
 test('a folder of others: a hint says what to do', (t) => {
@@ -133,7 +155,7 @@ test('a folder of others: a hint says what to do', (t) => {
   if (isRoot) process.seteuid?.(65534)
   try {
     assert.throws(
-      () => trySlot(join(dir, '1.lock'), me),
+      () => hold(join(dir, '1.lock')),
       (e) => isFault('lock', 'permission denied')(e) && e instanceof NixacmeError && /--runtime-dir/.test(`${e.hints}`),
     )
   } finally {

@@ -6,7 +6,7 @@ import { NixacmeError } from '../../src/errors.ts'
 import { slotPath } from '../../src/job/paths.ts'
 import { type Held, tryFolder, trySlot } from '../../src/renewal/lock.ts'
 import { day, makeSet } from '../support/certificates.ts'
-import { holder, holderWords, holdSlot } from './support/lock-hold.ts'
+import { holderWords, holdSlot } from './support/lock-hold.ts'
 import { makeJob } from './support/lock-job.ts'
 import { handsOut, issued, makePlace, type Place } from './support/renewal.ts'
 import { failedUntil, writeAccount, writeCertificate, writeMemory } from './support/stored.ts'
@@ -26,7 +26,7 @@ const isFree = (attempt: () => Held | undefined): boolean => {
 
 /** Which of the three locks somebody holds. */
 const locks = ({ roots, paths }: Place, slot = 1) => ({
-  slot: !isFree(() => trySlot(slotPath(roots, slot), holder)),
+  slot: !isFree(() => trySlot(slotPath(roots, slot))),
   certificate: !isFree(() => tryFolder(paths.legoCert)),
   account: !isFree(() => tryFolder(paths.accountRoot)),
 })
@@ -172,7 +172,7 @@ test('who waits for the certificate lets go of its slot: the other run may need 
   const other = tryFolder(place.paths.legoCert)
   const run = place.start({ obtain: handsOut(fresh).obtain })
   await run.heard(/another run works/)
-  assert.ok(isFree(() => trySlot(slotPath(place.roots, 1), holder)))
+  assert.ok(isFree(() => trySlot(slotPath(place.roots, 1))))
   other?.release()
   assert.equal((await run.outcome).slot, 1)
 })

@@ -12,8 +12,9 @@ export const holderWords = "held by 'other.example' (process 4711) since 2026-11
 /** Holds slot `number`, as `holder`, until it is released, at the latest when the test ends. */
 export function holdSlot(t: { after(action: () => void): void }, roots: Roots, number = 1, by = holder): Held {
   mkdirSync(roots.runtime, { recursive: true, mode: 0o700 })
-  const held = trySlot(slotPath(roots, number), by)
+  const held = trySlot(slotPath(roots, number))
   assert.ok(held, `slot ${number} is busy`)
+  held.tell(by)
   let isHeld = true
   const release = () => {
     if (isHeld) held.release()
