@@ -251,7 +251,7 @@ export function buildProgram(host: Host, finish: (status: number) => void): Comm
 
 /** Reads the command line and runs what it says. Wrong use throws `usage` (64). */
 export async function cli(argv: readonly string[], host: Host): Promise<number> {
-  let status: number = exitStatuses.ok.status
+  let status: number = exitStatuses.ok
   const program = buildProgram(host, (s) => {
     status = s
   })

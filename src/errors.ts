@@ -1,24 +1,20 @@
 // Every way to fail, with its exit status: the table of nixacme(1), EXIT STATUS, and the only place where a number is chosen.
 
-/** Exit statuses (sysexits.h names where one fits); `meaning` is the sentence of the manual. */
+/** Exit statuses (sysexits.h names where one fits); the manual says what each means. */
 export const exitStatuses = {
-  ok: { status: 0, meaning: 'done, or nothing to do' },
-  hook: { status: 1, meaning: "an operator's hook or a reload failed" },
-  usage: { status: 64, meaning: 'wrong use of the command line' },
-  data: { status: 65, meaning: 'stored data (state, account, key, job) cannot be read or is not ours' },
-  unavailable: { status: 69, meaning: 'the CA or the DNS cannot be reached or answers nonsense' },
-  bug: { status: 70, meaning: 'a fault of nixacme itself' },
-  lock: { status: 71, meaning: 'a lock cannot be taken' },
-  write: { status: 73, meaning: 'something cannot be written' },
-  expiring: { status: 74, meaning: 'a renewal fails and the certificate runs out soon' },
-  later: {
-    status: 75,
-    meaning:
-      'not now: rate limited, issued but not ready yet, waiting after failures, slot busy under --no-wait, or stopped by a signal',
-  },
-  refused: { status: 76, meaning: 'the CA refused, or what it sent is not the certificate that was asked for' },
-  permission: { status: 77, meaning: 'no permission' },
-  config: { status: 78, meaning: 'the config has faults' },
+  ok: 0,
+  hook: 1,
+  usage: 64,
+  data: 65,
+  unavailable: 69,
+  bug: 70,
+  lock: 71,
+  write: 73,
+  expiring: 74,
+  later: 75,
+  refused: 76,
+  permission: 77,
+  config: 78,
 } as const
 
 export type ErrorKind = Exclude<keyof typeof exitStatuses, 'ok'>
@@ -61,7 +57,7 @@ export class NixacmeError extends Error {
   }
 
   get exitStatus(): number {
-    return exitStatuses[this.kind].status
+    return exitStatuses[this.kind]
   }
 }
 

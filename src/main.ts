@@ -26,7 +26,7 @@ export async function main(argv: readonly string[], host: Host, slot?: HeldSlot)
     const log = await createLog(host)
     if (!(e instanceof NixacmeError)) {
       log.error(`a fault of nixacme: ${messageOf(e)}`, [...topOfStack(e), 'please report it with these lines'])
-      return exitStatuses.bug.status
+      return exitStatuses.bug
     }
     if (e instanceof ConfigError) sayFaults(log, e)
     else logError(log, e, cert === undefined ? undefined : { cert, action: undefined })

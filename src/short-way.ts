@@ -89,7 +89,7 @@ class ShortWay {
     if (left !== 'nothing' || hasLeftovers(judgement.current.paths)) return this.#leave()
     saySkip(this.#log, decision)
     this.#locks.release()
-    return exitStatuses.ok.status
+    return exitStatuses.ok
   }
 
   async #waitForSlot(action: Action): Promise<number | HeldSlot | undefined> {

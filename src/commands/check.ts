@@ -36,7 +36,7 @@ export async function check(
     const answer = { ok: !failed, faults, warnings: result.warnings, certs: certs.map(asJson) }
     host.stdout.write(`${JSON.stringify(answer, null, 2)}\n`)
   } else if (!failed) host.stdout.write(summary(result, dropInDir(resolve(path))))
-  return failed ? result.exitStatus : exitStatuses.ok.status
+  return failed ? result.exitStatus : exitStatuses.ok
 }
 
 /** No fault of the config: it may be judged on another machine than it is for. */

@@ -41,7 +41,7 @@ export async function poll(context: Context): Promise<number> {
   }
   const answers = await askAll(folder, context)
   mark(folder, context)
-  return answers.length > 0 && !answers.includes(true) ? exitStatuses.unavailable.status : exitStatuses.ok.status
+  return answers.length > 0 && !answers.includes(true) ? exitStatuses.unavailable : exitStatuses.ok
 }
 
 /** What is read there is acme's, and so is the work: root only makes the folder for the marks. */

@@ -42,7 +42,7 @@ function poller({ config, program, systemdVersion }: MachineUnits): Unit {
         extra: [
           ['Slice', slice],
           'No CA could be reached: which is told, passes, and keeps nothing from being started that is due by what is known.',
-          ['SuccessExitStatus', String(exitStatuses.unavailable.status)],
+          ['SuccessExitStatus', String(exitStatuses.unavailable)],
           'The jobs, whose hooks may hold secrets.',
           ['InaccessiblePaths', `-${defaultRoots.jobs}`],
         ],

@@ -133,9 +133,7 @@ const noCredentials = 243
 
 /** All but what the CA or the network may do better next time; a certificate that runs out is told while it waits, too. */
 const notToBeRepeated = [
-  ...Object.values(exitStatuses)
-    .filter((exit) => ![exitStatuses.ok, unavailable, refused].some((other) => other.status === exit.status))
-    .map(({ status }) => status),
+  ...Object.values(exitStatuses).filter((exit) => ![exitStatuses.ok, unavailable, refused].some((one) => one === exit)),
   noCredentials,
 ]
 
@@ -145,7 +143,7 @@ const proof = ({ makes }: Service): Line[] =>
     ? []
     : [
         'Stopped while it waits or works, or told that it is too early, it has not failed, if there is a certificate.',
-        ['SuccessExitStatus', `SIGTERM ${later.status}`],
+        ['SuccessExitStatus', `SIGTERM ${later}`],
         'Once more where it may pass soon; whatever else failed is tried again when its time comes, or mended by somebody.',
         ['Restart', 'on-failure'],
         ['RestartSec', `${restartSeconds}s`],

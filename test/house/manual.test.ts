@@ -22,9 +22,6 @@ const section = (page: string, title: string): string => {
   return text ?? assert.fail(`'${page}' has no section '${title}'`)
 }
 
-/** mdoc's spellings of plain characters. */
-const plain = (text: string) => text.replaceAll('\\-', '-').replaceAll('\\(aq', "'").replaceAll('\\&', '').trim()
-
 test('EXIT STATUS of nixacme(1) is the table of the code', () => {
   const list = /^\.Bl -tag[^\n]*\n([\s\S]*?)^\.El/m.exec(section('nixacme.1', 'EXIT STATUS'))?.[1] ?? ''
   const items = list
@@ -32,12 +29,10 @@ test('EXIT STATUS of nixacme(1) is the table of the code', () => {
     .slice(1)
     .map((item) => {
       const [number = '', ...meaning] = item.trim().split('\n')
-      return [Number(number), plain(meaning.join(' '))]
+      assert.ok(meaning.length > 0, `${number} means nothing`)
+      return Number(number)
     })
-  assert.deepEqual(
-    items,
-    Object.values(exitStatuses).map(({ status, meaning }) => [status, meaning]),
-  )
+  assert.deepEqual(items, Object.values(exitStatuses))
 })
 
 test('nixacme(1) has each command with its options, and no other', () => {
