@@ -2,7 +2,6 @@
 // them, but checks what it gets back no further than its own version. So the cache lies only in the CacheDirectory= that
 // systemd gave, and only when nobody but its owner may write there; and it holds the source it is of, and the code twice.
 const { readFileSync, renameSync, statSync, writeFileSync } = require('node:fs')
-const { basename, join } = require('node:path')
 const { Script } = require('node:vm')
 
 /** True when code in `dir` may be run. */
@@ -24,15 +23,15 @@ function keptCode(path, source) {
 }
 
 /**
- * Loads CommonJS files of the folder `dist` by way of the cache in `dir`; undefined where that may not be used. What is
+ * Loads `<name>.cjs` of the folder `dist` by way of the cache in `dir`; undefined where that may not be used. What is
  * exported has a function `keep` besides: it puts there what the run has compiled, where it is news.
  */
 exports.loader = (dist, dir) => (isTrusted(dir) ? (name) => load(dist, dir, name) : undefined)
 
 function load(dist, dir, name) {
-  const file = join(dist, name)
+  const file = `${dist}/${name}.cjs`
   const source = readFileSync(file)
-  const path = `${dir}/${basename(name, '.cjs')}-${process.version}-${process.arch}`
+  const path = `${dir}/${name}-${process.version}-${process.arch}`
   const cachedData = keptCode(path, source)
   const wrapped = `(function (exports, require, module, __filename, __dirname) {${source}\n})`
   const script = new Script(wrapped, { filename: file, cachedData })

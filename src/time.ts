@@ -1,7 +1,12 @@
-// Instants in words, always UTC.
+// Instants in words, always UTC. (toISOString looks up the machine's time zone first, which takes a run with nothing to do as
+// long as reading all of its state.)
 
-/** "2026-12-01T04:05Z" */
-export const isoMinute = (date: Date): string => `${date.toISOString().slice(0, 16)}Z`
+const two = (n: number): string => String(n).padStart(2, '0')
 
 /** "2026-12-01" */
-export const isoDay = (date: Date): string => date.toISOString().slice(0, 10)
+export const isoDay = (date: Date): string =>
+  `${String(date.getUTCFullYear()).padStart(4, '0')}-${two(date.getUTCMonth() + 1)}-${two(date.getUTCDate())}`
+
+/** "2026-12-01T04:05Z" */
+export const isoMinute = (date: Date): string =>
+  `${isoDay(date)}T${two(date.getUTCHours())}:${two(date.getUTCMinutes())}Z`
