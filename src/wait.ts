@@ -7,6 +7,9 @@ export const interruptedError = (signal: AbortSignal): NixacmeError =>
     hints: ['nothing is lost: the next run takes up the work'],
   })
 
+/** Seconds as a timer takes them: milliseconds, 24 days at most, since Node makes a single one of what is longer. */
+export const timerOf = (seconds: number): number => Math.min(seconds * 1000, 2 ** 31 - 1)
+
 /** One that follows `whole`: Node warns about more than ten listeners to one, and many names and questions wait at a time. */
 export const ownSignal = (whole: AbortSignal): AbortSignal => AbortSignal.any([whole])
 

@@ -1,6 +1,6 @@
 // How long to wait, and for how long at most: Retry-After, pauses that a signal ends, and the deadline of a whole issuance.
 import { NixacmeError } from '../errors.ts'
-import { interruptedError, sleep } from '../wait.ts'
+import { interruptedError, sleep, timerOf } from '../wait.ts'
 
 /** The shortest and the longest wait, in seconds, that a CA's Retry-After can cause while an order is under way. */
 const shortest = 1
@@ -45,7 +45,7 @@ export function bound(outer: AbortSignal, deadlineSeconds: number, what: string)
   const timer = setTimeout(() => {
     const hints = ['nothing is lost: the next run takes up the order where it is']
     controller.abort(new NixacmeError('unavailable', `${what} took longer than ${deadlineSeconds} s`, { hints }))
-  }, deadlineSeconds * 1000)
+  }, timerOf(deadlineSeconds))
   if (outer.aborted) stop()
   else outer.addEventListener('abort', stop, { once: true })
   return {

@@ -21,7 +21,8 @@ const longestDetail = 400
 /** Characters of a detail that are kept at all. */
 const keptDetail = 8000
 const longestType = 150
-const mostHints = 20
+/** Let's Encrypt takes so many names in one order. */
+const mostHints = 100
 /** Characters of a DNS name as text (RFC 1035 §2.3.4). */
 export const longestName = 253
 /** Subproblems have no subproblems (RFC 8555 §6.7.1): deeper nesting is not looked at. */

@@ -76,6 +76,8 @@ const longestPage = 500
 
 /** A CA has a handful. */
 const mostProfiles = 50
+/** What is longer is no name that anybody writes into a config; they are kept on disk. */
+const isShort = (name: string): boolean => name.length <= 100
 
 /** Why an answer is not what it should be, as the end of a sentence; the client adds the URL. */
 export class Flaw extends Error {}
@@ -133,7 +135,7 @@ export function readDirectory(value: unknown, plainHttp = false): Directory {
     revokeCert: optionalUrl(fields, 'revokeCert', plainHttp),
     keyChange: optionalUrl(fields, 'keyChange', plainHttp),
     renewalInfo: optionalUrl(fields, 'renewalInfo', plainHttp),
-    profiles: isRecord(meta['profiles']) ? Object.keys(meta['profiles']).slice(0, mostProfiles) : [],
+    profiles: isRecord(meta['profiles']) ? Object.keys(meta['profiles']).filter(isShort).slice(0, mostProfiles) : [],
     termsOfService: optionalText(meta, 'termsOfService'),
     externalAccountRequired: meta['externalAccountRequired'] === true,
     caaIdentities: readCaaIdentities(meta['caaIdentities']),

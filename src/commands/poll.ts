@@ -17,7 +17,7 @@ import { acmeUser, findAcmeUser } from './owner.ts'
 const lanes = 4
 
 /** Seconds for all requests of one run: the next one goes on, before its timer would find this one still at work. */
-const deadline = 600
+const deadline = 180
 
 /** From so many failures in a row on they are a warning. */
 const tellingFailures = 3
@@ -39,8 +39,13 @@ export async function poll(context: Context): Promise<number> {
     ])
     return 0
   }
-  const answers = await askAll(folder, context)
-  mark(folder, context)
+  let answers: readonly boolean[]
+  try {
+    answers = await askAll(folder, context)
+  } finally {
+    // What is due by what is known waits for no answer.
+    mark(folder, context)
+  }
   return answers.length > 0 && !answers.includes(true) ? exitStatuses.unavailable : exitStatuses.ok
 }
 

@@ -15,10 +15,11 @@ export const allowed = 5
 /** The set of names as one text. */
 export const nameSet = (names: readonly string[]): string => [...names].sort().join(' ')
 
-/** The names as a CA validates them: a wildcard at the name below it. */
-export const provenNames = (names: readonly string[]): string[] => [
-  ...new Set(names.map((name) => name.replace(/^\*\./, ''))),
-]
+/** A name as a CA validates it: a wildcard at the name below it. */
+export const provenName = (name: string): string => name.replace(/^\*\./, '')
+
+/** Names as a CA validates them, each once. */
+export const provenNames = (names: readonly string[]): string[] => [...new Set(names.map(provenName))]
 
 /** What is asked for, by one certificate. */
 export interface Claim {

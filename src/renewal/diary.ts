@@ -1,20 +1,10 @@
 // The memory of one certificate at one CA while a run works on it: each change is on disk when the call returns, so that
 // whatever ends the run, the next one knows what the CA was asked for.
 import { NixacmeError, ProofError } from '../errors.ts'
-import { type Limits, nameSet } from '../job/limits.ts'
+import { type Limits, nameSet, provenName } from '../job/limits.ts'
 import { isoMinute } from '../time.ts'
-import type { Counted, FailureKind, Memory } from './memory.ts'
-import { type Failure, writeMemory } from './memory.ts'
-import {
-  byOrders,
-  longest,
-  orderWindow,
-  retryAt,
-  standingFailure,
-  together,
-  validationWindow,
-  type Wish,
-} from './schedule.ts'
+import { type Counted, type Failure, type FailureKind, type Memory, together, writeMemory } from './memory.ts'
+import { byOrders, longest, orderWindow, retryAt, standingFailure, validationWindow, type Wish } from './schedule.ts'
 
 export interface DiaryOptions {
   /** Path of `nixacme.json`. */
@@ -89,8 +79,7 @@ export class Diary {
 
   /** The challenges of these names are about to be answered: failures, until the contrary is known. */
   answering(names: readonly string[]): void {
-    // A name and its wildcard are one to the CA.
-    this.#asked = [...new Set(names)]
+    this.#asked = names.map(provenName)
     const at = this.#options.now()
     this.#write({ unproven: [...this.#memory.unproven, ...this.#asked.map((name) => ({ at, name }))] })
   }
@@ -101,9 +90,10 @@ export class Diary {
     this.#memory = { ...this.#memory, offered: profiles }
   }
 
-  /** The certificate is there. */
-  succeeded(): void {
-    this.#write({ failure: undefined, attempt: undefined, unproven: this.#before.unproven, useless: undefined })
+  /** The certificate is there, made for this lifetime (seconds). */
+  succeeded(lifetime: number | undefined): void {
+    const { unproven } = this.#before
+    this.#write({ failure: undefined, attempt: undefined, unproven, useless: undefined, lifetime })
   }
 
   /** A signal ended the work, which is no failure. */
@@ -137,15 +127,16 @@ export class Diary {
   #write(change: { readonly [K in keyof Memory]?: Memory[K] | undefined }): void {
     const { path, gid, server, now } = this.#options
     const since = (window: number) => (entry: { readonly at: Date }) => entry.at.getTime() > now().getTime() - window
-    const { orders = [], unproven = [], failure, attempt, offered, useless } = { ...this.#memory, ...change }
+    const { orders = [], unproven = [], failure, attempt, offered, useless, lifetime } = { ...this.#memory, ...change }
     this.#memory = {
       server,
       ...(failure && { failure }),
       ...(attempt && { attempt }),
-      orders: orders.filter(since(orderWindow)),
-      unproven: unproven.filter(since(validationWindow)),
+      orders: orders.filter(since(orderWindow)).slice(-mostKept.orders),
+      unproven: unproven.filter(since(validationWindow)).slice(-mostKept.unproven),
       ...(offered && { offered }),
       ...(useless && { useless }),
+      ...(lifetime !== undefined && { lifetime }),
     }
     writeMemory(path, this.#memory, gid)
   }
@@ -172,6 +163,9 @@ interface Moment {
 
 /** Characters: the CA's words end up here. */
 const longestText = 500
+const mostDetails = 120
+/** More than any limit counts: whoever says --now all the time must not fill the file until nobody reads it any more. */
+const mostKept = { orders: 200, unproven: 1000 }
 
 function failureOf(
   e: NixacmeError,
@@ -185,7 +179,7 @@ function failureOf(
     kind,
     problem: e.problem,
     message: e.message.slice(0, longestText),
-    details: e.hints.slice(0, 20).map((hint) => hint.slice(0, longestText)),
+    details: e.hints.slice(0, mostDetails).map((hint) => hint.slice(0, longestText)),
     links: (e.refusal?.links ?? []).slice(0, 5),
     count,
     first: earlier?.first ?? at,

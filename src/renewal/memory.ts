@@ -74,17 +74,19 @@ export interface Memory {
   /** Names of the profiles that the CA offered when it was asked last. */
   readonly offered?: readonly string[]
   readonly useless?: Useless
+  /** Seconds that the last certificate was made for. */
+  readonly lifetime?: number
 }
 
 /** What counts against the limits of a CA. */
-export type Counted = Pick<Memory, 'orders' | 'unproven'>
+export type Counted = Pick<Memory, 'orders' | 'unproven' | 'lifetime'>
 
 export const emptyMemory: Memory = { server: '', orders: [], unproven: [] }
 
 export const memoryVersion = 1
 
-/** Bytes: far more than there can be to remember. */
-const largest = 1024 * 1024
+/** Bytes: more than there can be to remember (diary.ts), with a hundred names as long as names get. */
+const largest = 8 * 1024 * 1024
 
 type Fields = Readonly<Record<string, unknown>>
 
@@ -153,7 +155,7 @@ export function readMemory(path: string): Memory {
     throw readError(path, e)
   }
   if (content === undefined) return emptyMemory
-  if (content.length > largest) throw new NixacmeError('data', `'${path}' is larger than 1 MB`, { hints })
+  if (content.length > largest) throw new NixacmeError('data', `'${path}' is larger than 8 MB`, { hints })
   let value: unknown
   try {
     value = JSON.parse(content.toString())
@@ -169,6 +171,7 @@ export function readMemory(path: string): Memory {
     })
   const [failure, attempt] = [readFailure(fields['failure']), readAttempt(fields['attempt'])]
   const useless = readUseless(fields['useless'])
+  const lifetime = count(fields['lifetime'])
   return {
     server: text(fields['server']),
     ...(failure && { failure }),
@@ -177,6 +180,16 @@ export function readMemory(path: string): Memory {
     unproven: dated(fields['unproven'], 'name'),
     ...(Array.isArray(fields['offered']) && { offered: texts(fields['offered']) }),
     ...(useless && { useless }),
+    ...(lifetime > 0 && { lifetime }),
+  }
+}
+
+export const together = (a: Counted, b: Counted): Counted => {
+  const lifetime = a.lifetime ?? b.lifetime
+  return {
+    orders: [...a.orders, ...b.orders],
+    unproven: [...a.unproven, ...b.unproven],
+    ...(lifetime !== undefined && { lifetime }),
   }
 }
 
@@ -196,7 +209,7 @@ export function countedElsewhere({ legoCert, certificates, memory }: CertPaths, 
       return []
     }
   })
-  return { orders: same.flatMap(({ orders }) => orders), unproven: same.flatMap(({ unproven }) => unproven) }
+  return same.reduce(together, { orders: [], unproven: [] })
 }
 
 /** Durable when this returns. Throws `write` (73) or `permission` (77). */

@@ -15,7 +15,7 @@ import { clearLeftovers } from './leftovers.ts'
 import { type Judgement, judge, leftToDo, type Skip, type Standing, saySkip } from './look.ts'
 import { countedElsewhere } from './memory.ts'
 import { type HeldSlot, RunLocks } from './run-locks.ts'
-import { readState } from './state.ts'
+import { lifetimeOf, readState } from './state.ts'
 import { ensureFolders, type Obtained, proveSpace, settle, store, storeHash } from './store.ts'
 import { noteRetry, type WatchTools, watch, watchNew } from './watch.ts'
 
@@ -240,9 +240,9 @@ class Run {
     this.#log.progress('installing the certificate')
     store(paths, certificate, { domain, domainHash }, this.#tools.gid)
     certificate.stored()
-    diary.succeeded()
-    const installed = this.#install(decision, paths, true)
     const issued = { server, paths, state: readState(paths) }
+    diary.succeeded(lifetimeOf(issued.state))
+    const installed = this.#install(decision, paths, true)
     await watchNew(this.#job, issued, certificate, this.#watchTools)
     return { decision, server, slot: this.#slotNumber, installed }
   }

@@ -1,8 +1,8 @@
 // When the CA may be asked again: after failures, after runs that were killed, and within the limits that CAs have. Pure,
 // so that `plan` and `renew` agree: the clock comes in, and chance only where a failure is written down.
-import { type Limits, nameSet, provenNames } from '../job/limits.ts'
+import { type Limits, nameSet, provenName, provenNames } from '../job/limits.ts'
 import { isoMinute } from '../time.ts'
-import type { Counted, Failure, Memory } from './memory.ts'
+import { type Counted, type Failure, type Memory, together } from './memory.ts'
 
 const minute = 60_000
 const hour = 60 * minute
@@ -24,6 +24,10 @@ export function pauseAfter(count: number, chance: number): number {
 
 /** For how long orders of one exact set of names count. */
 export const orderWindow = 7 * day
+/** Milliseconds: what lives less is from a CA that grants more orders, since the shortest of Let's Encrypt live for 160 h. */
+const shortLife = 150 * hour
+/** Orders that may fail while a certificate of a short life is renewed, each time at half of it. */
+const spare = 3
 /** From so few on that are left before the certificate ends, orders are spread evenly over the time until then. */
 const mostSpread = 3
 /** For how long failed validations of one name count. */
@@ -62,9 +66,14 @@ const tolerance = 5 * minute
 /** What a clock wrote down that was ahead holds nothing back: it would do so until then, be it for years. */
 const isAhead = (at: Date, now: Date): boolean => at.getTime() > now.getTime() + tolerance
 
+/** The CA could have been asked again for so long, and was not: it is another story by then. */
+const forgottenAfter = 7 * day
+
 /** The failures that still count: a changed config may have healed what was. */
-export const standingFailure = ({ failure }: Memory, config: string, now: Date): Failure | undefined =>
-  failure?.config === config && !isAhead(failure.last, now) ? failure : undefined
+export function standingFailure({ failure }: Memory, config: string, now: Date): Failure | undefined {
+  if (failure?.config !== config || isAhead(failure.last, now)) return undefined
+  return now.getTime() < failure.retryAt.getTime() + forgottenAfter ? failure : undefined
+}
 
 /** The instants, in milliseconds, of those within the last `window` that `isMeant` holds for, the oldest first. */
 const within = <T extends { readonly at: Date }>(
@@ -96,13 +105,19 @@ function byKills({ attempt }: Memory, now: Date): HeldBack[] {
   return [{ until: new Date(attempt.since.getTime() + pauseAfter(attempt.crashes, 0)), why }]
 }
 
+function mostOrders({ orders }: Limits, lifetime = Number.POSITIVE_INFINITY): number {
+  const life = lifetime * 1000
+  return life < shortLife ? Math.max(orders, Math.ceil(orderWindow / (life / 2)) + spare) : orders
+}
+
 /** What holds a new order back, whatever else there is to do. */
 export function byOrders(
-  { orders }: Counted,
-  { orders: most }: Limits,
+  { orders, lifetime }: Counted,
+  limits: Limits,
   { names, notAfter }: Wish,
   now: Date,
 ): HeldBack[] {
+  const most = mostOrders(limits, lifetime)
   const set = nameSet(names)
   const counted = within(orders, orderWindow, now, (order) => order.names === set)
   const last = counted.at(-1) ?? 0
@@ -122,17 +137,15 @@ export function byOrders(
 function byValidations({ unproven }: Counted, { validations: most }: Limits, wish: Wish, now: Date): HeldBack[] {
   return provenNames(wish.names).flatMap((name) => {
     const counted = within(unproven, validationWindow, now, (entry) => entry.name === name)
-    if (counted.length < most) return []
-    const oldest = counted.at(-most) ?? 0
+    // A name and its wildcard are two challenges, of which both may fail.
+    const mayFail = wish.names.filter((one) => provenName(one) === name).length
+    const before = Math.max(1, most - mayFail + 1)
+    if (counted.length < before) return []
+    const oldest = counted.at(-before) ?? 0
     const why = `'${name}' could not be validated ${times(counted.length, 'time')} within an hour`
     return [{ until: new Date(oldest + validationWindow), why }]
   })
 }
-
-export const together = (a: Counted, b: Counted): Counted => ({
-  orders: [...a.orders, ...b.orders],
-  unproven: [...a.unproven, ...b.unproven],
-})
 
 /** What is known of a CA. */
 export interface Known {

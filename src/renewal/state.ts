@@ -105,6 +105,12 @@ function readAccount(paths: CertPaths): Pick<StoredState, 'account' | 'accountUr
   }
 }
 
+/** Seconds that the candidate was made for; undefined where there is none. */
+export const lifetimeOf = ({ candidate }: StoredState): number | undefined =>
+  candidate.kind === 'usable'
+    ? (candidate.facts.notAfter.getTime() - candidate.facts.notBefore.getTime()) / 1000
+    : undefined
+
 /** Reads everything. Throws `data` (65) or `permission` (77) for what is there and cannot be read. */
 export function readState(paths: CertPaths): StoredState {
   const readStored = storedReader(paths)

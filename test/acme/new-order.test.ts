@@ -166,7 +166,7 @@ test('what is remembered: the offer, each order before it is sent, the names bef
     notOrdered: () => told.push('not ordered'),
     answering: (which) => told.push(`answering ${which}`),
   }
-  const meta = withMeta({ profiles: { classic: '' } })
+  const meta = withMeta({ profiles: { classic: '', ['x'.repeat(101)]: 'longer than anybody would ask for' } })
   const ca = await startFakeCa(t, (call) => {
     if (call.method === 'POST' && /order$|challenge/.test(call.path)) told.push(call.path)
     return call.path === '/order' && call.count === 1 ? problem('unauthorized', 'not yours') : meta(call)

@@ -36,6 +36,13 @@ test('a pause ends with the reason of the signal', async () => {
   await assert.rejects(pause(3600, AbortSignal.abort(reason)), reason)
 })
 
+test('a deadline that is longer than a timer of Node is far away all the same', async () => {
+  const { signal, end } = bound(new AbortController().signal, 40 * 86_400, 'the order')
+  await new Promise((resolve) => setTimeout(resolve, 20))
+  assert.ok(!signal.aborted)
+  end()
+})
+
 test('the outer signal and the deadline have their own statuses', async () => {
   const outer = new AbortController()
   const stopped = bound(outer.signal, 3600, 'the work')

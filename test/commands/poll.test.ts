@@ -68,6 +68,17 @@ test('a certificate of 160 hours is renewed inside its window of three hours, by
   assert.equal(world.ca.count('newOrder'), 1)
 })
 
+test('what is due by what is known is marked, also where the asking is stopped', async (t) => {
+  const world = await watching(t)
+  const { window } = infoOf(world)
+  assert.ok(window)
+  const host = { ...at(window.end.getTime()), interrupted: AbortSignal.abort('SIGTERM') }
+  const { status, stderr } = await world.nixacme(['poll'], host)
+  assert.equal(status, 75, stderr)
+  assert.match(stderr, /stopped by SIGTERM/)
+  assert.deepEqual(marks(world), [cert])
+})
+
 test('revoked: a window moved into the past is told with its explanation, and renewed at once, validMinDays or not', async (t) => {
   for (const validMinDays of [null, 30]) {
     const world = await watching(t, [cert], 90 * 24)

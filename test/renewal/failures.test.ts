@@ -7,6 +7,8 @@ import { test } from 'node:test'
 
 import { bindingMissing } from '../../src/acme/account-binding.ts'
 import { NixacmeError, ProofError } from '../../src/errors.ts'
+import { Diary } from '../../src/renewal/diary.ts'
+import { emptyMemory, readMemory } from '../../src/renewal/memory.ts'
 import { readWatch, watchOf } from '../../src/renewal/renewal-info-file.ts'
 import { shownIn } from '../job/support.ts'
 import { day, makeSet } from '../support/certificates.ts'
@@ -50,12 +52,32 @@ test('without a certificate each failure has its own status, and the tries come 
   }
 })
 
+test('whoever says --now all the time does not fill the memory until nobody reads it any more', (t) => {
+  const { paths, job } = makePlace(t)
+  const now = () => new Date()
+  const longest = Array.from({ length: 100 }, (_, i) => `${i}.`.padEnd(253, 'x'))
+  const wish = { names: longest, config: '', notAfter: undefined }
+  const entries = { orders: 1000, unproven: 5000 }
+  const before = {
+    ...emptyMemory,
+    orders: Array.from({ length: entries.orders }, () => ({ at: now(), names: longest.join(' ') })),
+    unproven: Array.from({ length: entries.unproven }, () => ({ at: now(), name: longest[0] ?? '' })),
+  }
+  const { limits, directoryUrl: server } = job.servers[0]
+  const options = { path: paths.memory, gid: undefined, server, wish, elsewhere: emptyMemory, limits, atOnce: true }
+  fs.mkdirSync(paths.certificates, { recursive: true })
+  new Diary(before, { ...options, now, chance: () => 0 }).answering(longest)
+  const { orders, unproven } = readMemory(paths.memory)
+  assert.deepEqual([orders.length, unproven.length, unproven.at(-1)?.name], [200, 1000, longest.at(-1)])
+})
+
 test('a failure that goes away is forgotten with the next success', async (t) => {
   const place = makePlace(t)
   assert.equal(await statusOf(place.run(failsWith(away))), 69)
   assert.ok(remembered(place).failure)
   await place.run({ obtain: handsOut(fresh).obtain, atOnce: true })
-  assert.deepEqual(remembered(place), { server: place.job.servers[0].directoryUrl, orders: [], unproven: [] })
+  const server = place.job.servers[0].directoryUrl
+  assert.deepEqual(remembered(place), { server, orders: [], unproven: [], lifetime: (90 * day) / 1000 })
 })
 
 test('a renewal that fails with time enough left ends well and is told; one that runs out fails with 74', async (t) => {

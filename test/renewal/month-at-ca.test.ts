@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import type { Fault } from '../ca/faults.ts'
 import type { RequestKind } from '../ca/routes.ts'
-import { makeWorld } from '../support/world.ts'
+import { cert, makeWorld } from '../support/world.ts'
 
 const hour = 3_600_000
 const lifetime = 160 * hour
@@ -60,4 +60,18 @@ test('a month of two certificates of the same names, at a CA that has bad days',
   // A new one each 107 hours or so.
   assert.ok(certificates >= 12 && certificates <= 16, `${certificates} certificates`)
   assert.equal(requests.newAccount, 1)
+})
+
+test('certificates that live for a day are renewed twice a day, for as long as nobody fails', async (t) => {
+  const world = await makeWorld(t, { way: 'in-process' })
+  const start = Date.now()
+  for (let at = 0; at <= 9 * 24; at += 4) {
+    const now = () => new Date(start + at * hour)
+    const notBeforeOffsetSeconds = Math.floor((now().getTime() - Date.now()) / 1000)
+    world.ca.set({ lifetime: { notBeforeOffsetSeconds, seconds: 86_400 } })
+    await world.nixacme(['renew', cert], { now })
+    const { validTo } = new X509Certificate(readFileSync(join(world.paths().out, 'fullchain.pem')))
+    assert.ok(Date.parse(validTo) > now().getTime(), `it has ended after ${at} h`)
+  }
+  assert.ok(world.ca.stats.orders <= 19, `${world.ca.stats.orders} orders`)
 })

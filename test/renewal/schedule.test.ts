@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { nameSet } from '../../src/job/limits.ts'
 import { emptyMemory, type Failure, type FailureKind, type Memory } from '../../src/renewal/memory.ts'
-import { heldBack, pauseAfter, retryAt, turnOf, type Wish } from '../../src/renewal/schedule.ts'
+import { heldBack, pauseAfter, retryAt, standingFailure, turnOf, type Wish } from '../../src/renewal/schedule.ts'
 
 const second = 1000
 const minute = 60 * second
@@ -68,12 +68,14 @@ test("the CA's own Retry-After counts where it is longer, 34 hours too, and a mo
   assert.ok(retryAt(now, 1, 34 * 3600, 1) > after(34 * hour))
 })
 
-test('a wildcard is counted at the name where the CA validates it, once', () => {
+test('a wildcard is counted at the name where the CA validates it; with that name they are two that may fail', () => {
   const unproven = (count: number) => Array.from({ length: count }, () => ({ at: after(-minute), name: 'a.example' }))
-  const both = wish({ names: ['a.example', '*.a.example'] })
-  for (const w of [both, wish({ names: ['*.a.example'] })]) {
-    assert.equal(until(memory({ unproven: unproven(4) }), w), undefined)
-    assert.deepEqual(until(memory({ unproven: unproven(5) }), w), after(hour - minute))
+  for (const [names, most] of [
+    [['*.a.example'], 5],
+    [['a.example', '*.a.example'], 4],
+  ] as const) {
+    assert.equal(until(memory({ unproven: unproven(most - 1) }), wish({ names })), undefined)
+    assert.deepEqual(until(memory({ unproven: unproven(most) }), wish({ names })), after(hour - minute))
   }
 })
 
@@ -107,6 +109,21 @@ test('five orders of one exact set of names in seven days, not six, in whatever 
   )
   assert.deepEqual(until(memory({ orders: five }), wish(), after(2 * day - 1)), after(2 * day))
   assert.equal(until(memory({ orders: five }), wish(), after(2 * day)), undefined)
+})
+
+test('certificates that live for a few days or less take more orders: as many as their lives need, and three', () => {
+  const orders = ordersAt(...Array.from({ length: 16 }, (_, i) => (i + 1) * 10 * hour))
+  const held = (lifetime: number | undefined, placed = orders) =>
+    until(memory({ orders: placed, ...(lifetime && { lifetime: lifetime / second }) }), wish({ notAfter: undefined }))
+  assert.equal(held(day), undefined)
+  assert.deepEqual(held(day, [...orders, ...ordersAt(0)]), after(8 * hour))
+  for (const lifetime of [undefined, 90 * day, 160 * hour]) assert.deepEqual(held(lifetime), after(118 * hour))
+})
+
+test('what nobody has followed up for a week is another story', () => {
+  const m = memory({ failure: failure({ count: 4, retryAt: now }) })
+  assert.equal(standingFailure(m, 'as it is', after(7 * day - 1))?.count, 4)
+  assert.equal(standingFailure(m, 'as it is', after(7 * day)), undefined)
 })
 
 test('an order under way is gone on with, however many there were', () => {

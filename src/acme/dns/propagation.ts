@@ -2,6 +2,7 @@
 // all show all values. What resolvers keep does not matter then, and no resolver is made to keep that nothing was there.
 import { NixacmeError } from '../../errors.ts'
 import type { Log } from '../../log.ts'
+import { timerOf } from '../../wait.ts'
 import { pause } from '../pace.ts'
 import type { Times, TxtRecord } from './provider.ts'
 import type { Resolver } from './resolver.ts'
@@ -34,7 +35,7 @@ const mostNamed = 3
 export async function waitUntilVisible(records: readonly SeenRecord[], options: PropagationOptions): Promise<void> {
   const { resolver, times, signal, log } = options
   const wanted = byName(records)
-  const late = AbortSignal.timeout(times.propagationTimeout * 1000)
+  const late = AbortSignal.timeout(timerOf(times.propagationTimeout))
   const watched = await allServers(wanted, resolver)
   let said = ''
   for (;;) {
