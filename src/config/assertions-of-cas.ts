@@ -75,16 +75,19 @@ export function assertWithinCa(cert: Candidate, findings: Findings): void {
 export function warnOfTwins(certs: readonly Candidate[], findings: Findings): void {
   const counts = new Map<string, number>()
   for (const cert of certs) {
-    if (!areSound(cert, 'server', 'servers', 'domain', 'extraDomainNames')) continue
+    if (!areSound(cert, 'server', 'servers', 'domain', 'extraDomainNames', 'profile')) continue
+    const names = namesOf(cert)
+    const isShort = [cert.options.profile ?? []].flat()[0] === 'shortlived' || names.some((name) => isIP(name) !== 0)
     for (const ca of new Set(directoriesOf(cert.options).map(nameOf))) {
-      const set = `${ca} ${nameSet(namesOf(cert))}`
+      const set = `${ca} ${nameSet(names)}`
       const count = (counts.get(set) ?? 0) + 1
       counts.set(set, count)
-      if (ca !== undefined && count > allowed)
-        findings.warning(
-          cert.raw.place,
-          `'${cert.name}' is certificate number ${count} with the same names, and ${ca} issues ${allowed} of them in 7 days`,
-        )
+      if (ca === undefined || count * (isShort ? 2 : 1) <= allowed) continue
+      const each = isShort ? ', of which each takes 2' : ''
+      findings.warning(
+        cert.raw.place,
+        `'${cert.name}' is certificate number ${count} with the same names, and ${ca} issues ${allowed} of them in 7 days${each}`,
+      )
     }
   }
 }

@@ -179,4 +179,6 @@ test('more certificates of one set of names than Let’s Encrypt issues in a wee
   assert.match(six[0] ?? '', /certs.t5: 't5' is certificate number 6 with the same names, and Let's Encrypt issues 5/)
   assert.deepEqual(warnings(6, 'extraDomainNames = ["y.test"]').length, 1)
   assert.deepEqual(warnings(6, `server = "${a}"`), [])
+  assert.deepEqual(warnings(2, 'profile = "shortlived"'), [])
+  assert.match(warnings(3, 'profile = "shortlived"').join(), /number 3 with .* in 7 days, of which each takes 2$/)
 })
