@@ -23,7 +23,7 @@ function importsOf({ path, text }: { readonly path: string; readonly text: strin
 /** From the ground up. A module imports only from its own floor and those below; rooms of one floor do not know each other. */
 const floors: readonly (readonly RegExp[])[] = [
   // Words that all use: pure, and importing nothing above.
-  [/^src\/(errors|wait|time|url|config\/config|job\/names|job\/slots)\.ts$/],
+  [/^src\/(errors|wait|time|url|config\/config|job\/limits|job\/names|job\/slots)\.ts$/],
   [/^src\/(fs|host|log|process|service-manager|system-users)\.ts$/, /^src\/certificate\//],
   [/^src\/config\//],
   [/^src\/job\//],
