@@ -1,6 +1,6 @@
 // The plan of each job, as text or JSON: the same state and the same decision as `renew` takes, without a lock or a write.
 import { NixacmeError } from '../errors.ts'
-import type { Job, JobServer } from '../job/job.ts'
+import { type Job, type JobServer, pathsOf } from '../job/job.ts'
 import { chooseProfile, profileWords } from '../job/profile.ts'
 import { type ProofRecord, proofRecords } from '../job/proof-records.ts'
 import { type Paint, paintFor, printable } from '../log.ts'
@@ -11,6 +11,8 @@ import { ownerFinder } from './owner.ts'
 import { failuresText, type PlannedFailure, plannedFailures, shortReason } from './plan-failures.ts'
 import { recordsTable } from './plan-records.ts'
 import { caRequests, failure, type Report, renderReports, report } from './report.ts'
+import { serialOf } from './revocation.ts'
+import { sameCommand, unfinishedRevocations } from './revoke-target.ts'
 
 export interface PlanOptions {
   readonly atOnce: boolean
@@ -68,6 +70,7 @@ export async function planJobs(jobs: readonly Job[], options: PlanOptions, conte
         ),
         failures: plannedFailures(judgement, host.now()),
       })
+      warnOfUnrevoked(job, context)
     } catch (e) {
       if (!(e instanceof NixacmeError)) throw e
       fail(job.cert, e)
@@ -89,6 +92,18 @@ export async function planJobs(jobs: readonly Job[], options: PlanOptions, conte
     options.json ? renderReports(planned) : asText(planned, host.now(), await paintFor(host, host.stdout)),
   )
   return status
+}
+
+/** No run does it by itself: it is for who has asked for it. */
+function warnOfUnrevoked(job: Job, { host, log, roots }: Context): void {
+  const { own, compromised } = unfinishedRevocations(pathsOf(roots, job), host.now())
+  const about = log.about(job.cert)
+  for (const { chain, reason } of own)
+    about.warning(`certificate ${serialOf(chain)} is still to be revoked (${reason})`, [
+      `go on with it: ${sameCommand(job.cert, reason)}`,
+    ])
+  if (compromised.length > 0)
+    about.warning('its compromise is not finished', [`go on with it: nixacme compromise ${job.cert} --yes`])
 }
 
 type PlannedProfile = Pick<Planned, 'profile' | 'profileReason'>

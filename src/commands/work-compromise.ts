@@ -7,16 +7,18 @@ import { messageOf, NixacmeError } from '../errors.ts'
 import { type Job, pathsOf } from '../job/job.ts'
 import type { CertPaths } from '../job/paths.ts'
 import { printable } from '../log.ts'
-import { markRevoked, quarantine, type Suspect, type ToRevoke, toRevoke } from '../renewal/condemn.ts'
+import { markRevoked, quarantine, quarantinedKey, type Suspect, type ToRevoke, toRevoke } from '../renewal/condemn.ts'
 import { condemnation, isCompromised, isRevoked } from '../renewal/condemned.ts'
 import { readInstalled } from '../renewal/installed.ts'
 import { inUse } from '../renewal/look.ts'
 import { readAllOnDisk } from '../renewal/on-disk.ts'
+import { dropRevocationNote, revocationNotes } from '../renewal/revocation-notes.ts'
 import { isPending } from '../renewal/signal.ts'
 import { withCertificateLock } from './certificate-lock.ts'
 import type { Context } from './context.ts'
 import { ownerFinder } from './owner.ts'
 import { revokeAtCa, serialOf } from './revocation.ts'
+import { isSameCertificate } from './revoke-target.ts'
 import { type SecretsOf, work } from './work.ts'
 
 /** `replaceAgain`: the key that took the place of an earlier one may be somebody else's, too. */
@@ -58,7 +60,17 @@ function suspectsOf(job: Job, paths: CertPaths, now: Date): Suspect[] {
     throw new NixacmeError('data', `there is no key of '${job.cert}' in '${paths.legoCert}' or '${paths.out}'`, {
       hints: ["a first certificate comes from 'nixacme renew'"],
     })
-  return [...ofCertificates, ...lone.map(([, key]) => ({ chain: '', key, revokeAt: undefined }))]
+  const noted = begunByRevoke(paths, now).filter(
+    (one) => !certificates.some(({ chain }) => isSameCertificate(chain, one.chain)),
+  )
+  return [...ofCertificates, ...noted, ...lone.map(([, key]) => ({ chain: '', key, revokeAt: undefined }))]
+}
+
+/** Stolen keys, too, which a renewal may have taken off the disk meanwhile. */
+function begunByRevoke(paths: CertPaths, now: Date): Suspect[] {
+  return revocationNotes(paths)
+    .filter(({ reason, facts }) => reason === 'keyCompromise' && facts.notAfter > now)
+    .map(({ chain, directoryUrl }) => ({ chain, key: quarantinedKey(paths, chain), revokeAt: directoryUrl }))
 }
 
 /** What an earlier run left to be revoked, and what of it has ended: no CA revokes that any more. */
@@ -162,6 +174,7 @@ async function revokeOld(job: Job, context: Context): Promise<number> {
       one.succeeded(successor)
       const isKnown = await revokeSuspect(job, one, context)
       if (isKnown) markRevoked(paths, one.chain, `keyCompromise ${host.now().toISOString()}`, gid)
+      dropRevocationNote(paths, one.chain)
       one.done()
     } catch (e) {
       if (!(e instanceof NixacmeError)) throw e

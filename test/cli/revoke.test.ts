@@ -223,7 +223,12 @@ test('a CA that cannot be asked, refuses the reason, or offers no revocation: it
     assert.equal(said.status, status, said.stderr)
     assert.match(errorsIn(said)[0] ?? '', words)
     assert.equal((await planned(world)).action, 'skip')
-    assert.deepEqual(readdirSync(world.paths().legoCert).length, 1)
+    // What is still to be revoked is noted, and that is all.
+    assert.deepEqual(readdirSync(world.paths().legoCert).length, 2)
+    assert.deepEqual(
+      readdirSync(world.paths().revoked).map((name) => name.slice(64)),
+      ['.revoke'],
+    )
   }
   const { ca } = world
   await refusing(
