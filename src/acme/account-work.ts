@@ -3,9 +3,9 @@
 
 import { NixacmeError } from '../errors.ts'
 import type { Host } from '../host.ts'
-import { type AccountRequest, updateContact } from './account.ts'
+import { type AccountRequest, reopenChanged, updateContact } from './account.ts'
 import { type AccountFiles, keepOld, readAccount, setAccountAside, writeAccount } from './account-files.ts'
-import { accountOfKey, changeKey, finishKeyChange, takeLateKey } from './account-key.ts'
+import { accountOfKey, changeKey, finishKeyChange, isOfKey, takeLateKey } from './account-key.ts'
 import { nonsense } from './answer.ts'
 import { AcmeClient } from './client.ts'
 import { bound } from './pace.ts'
@@ -71,13 +71,26 @@ const stateOf = async (client: AcmeClient, url: string, { status, contact }: Acc
   return { url, status, contact, caaIdentities }
 }
 
-/** Asks the CA for the account; changes nothing, here or there. Throws as `AcmeClient.post`. */
+/**
+ * Asks the CA for the account; changes nothing, here or there, but for a key change that was cut short, which is finished
+ * where it can be. Throws as `AcmeClient.post`.
+ */
 export const fetchAccount = (req: AccountWork): Promise<AccountState> =>
   withClient(req, async (client) => {
-    const { keyPem, url } = usableAccount(req)
-    client.useAccount(keyPem, url)
-    const { body } = await client.post(url, { refused: `the request for account '${url}'`, read: readAccountObject })
-    return stateOf(client, url, body)
+    const stored = usableAccount(req)
+    const ask = async () => {
+      const { keyPem, url } = usableAccount(req)
+      client.useAccount(keyPem, url)
+      const { body } = await client.post(url, { refused: `the request for account '${url}'`, read: readAccountObject })
+      return stateOf(client, url, body)
+    }
+    if (readAccount(req.account, req.plainHttp).newKeyPem !== undefined) await reopenChanged(client, req, stored)
+    try {
+      return await ask()
+    } catch (e) {
+      if (!isOfKey(e) || (await reopenChanged(client, req, usableAccount(req))) === undefined) throw e
+      return ask()
+    }
   })
 
 /** Runs `work` on the stored account under its lock, after a key change that was cut short has been finished. */

@@ -38,6 +38,9 @@ export interface AccountRequest {
   readonly log: Log
 }
 
+/** What it takes to use an account that is there. */
+export type AccountAccess = Pick<AccountRequest, 'account' | 'plainHttp' | 'withAccountLock' | 'log'>
+
 /**
  * Makes the client speak for the account and returns the account's URL. A stored account costs no request; else, under
  * the account's lock, the files are looked at again and the account is registered, or found again at the CA by its key
@@ -66,7 +69,7 @@ export async function reopenAccount(client: AcmeClient, req: AccountRequest, los
  */
 export async function reopenChanged(
   client: AcmeClient,
-  req: AccountRequest,
+  req: AccountAccess,
   { keyPem, url }: { readonly keyPem: string | undefined; readonly url: string },
 ): Promise<string | undefined> {
   const look = () => readAccount(req.account, req.plainHttp)

@@ -4,7 +4,9 @@ import { X509Certificate } from 'node:crypto'
 import { type RevocationReason, revocationReasons } from '../certificate/reason.ts'
 import { NixacmeError } from '../errors.ts'
 import type { Host } from '../host.ts'
-import { type AccountFiles, readAccount } from './account-files.ts'
+import { type AccountAccess, reopenChanged } from './account.ts'
+import { readAccount } from './account-files.ts'
+import { isOfKey } from './account-key.ts'
 import { AcmeClient } from './client.ts'
 import { bound } from './pace.ts'
 import { isProblem } from './problem.ts'
@@ -15,7 +17,7 @@ export interface RevokeRequest {
   /** Whether the CA may be asked by plain http; it must be on this machine then. */
   readonly plainHttp: boolean
   /** Undefined: nobody knows which account the certificate is of. */
-  readonly account: AccountFiles | undefined
+  readonly account: AccountAccess | undefined
   /** PEM, leaf first. */
   readonly certificate: string
   /** PEM of its private key, where that is at hand. */
@@ -61,6 +63,12 @@ export async function revoke(req: RevokeRequest): Promise<Revoked> {
   }
 }
 
+interface UsableAccount {
+  readonly keyPem: string
+  readonly url: string
+  readonly isChanging: boolean
+}
+
 class Revocation {
   readonly #client: AcmeClient
   readonly #req: RevokeRequest
@@ -74,34 +82,52 @@ class Revocation {
     const [first, second] = this.#signers()
     if (!first) throw nobodySigns(this.#req)
     try {
-      return await this.#request(first)
+      return await this.#ask(first)
     } catch (e) {
-      if (!second || !mayNotSign(e)) throw e
-      return this.#request(second)
+      if (!second || !isOfKey(e)) throw e
+      return this.#ask(second)
     }
   }
 
   /** Who can sign, the best first. */
   #signers(): Signer[] {
     const { keyPem, reason } = this.#req
-    const signers: Signer[] = this.#openAccount() ? ['account'] : []
+    const signers: Signer[] = this.#storedAccount() ? ['account'] : []
     if (keyPem === undefined) return signers
     return reason === 'keyCompromise' ? ['certificate', ...signers] : [...signers, 'certificate']
   }
 
   /** A key that is damaged is no reason not to revoke, as long as the other one is there. */
-  #openAccount(): boolean {
-    const { account, keyPem, plainHttp } = this.#req
-    if (account === undefined) return false
+  #storedAccount(): UsableAccount | undefined {
+    const { account, keyPem } = this.#req
+    if (account === undefined) return undefined
     try {
-      const stored = readAccount(account, plainHttp)
-      if (stored.keyPem === undefined || stored.url === undefined || stored.url === 'unusable') return false
-      this.#client.useAccount(stored.keyPem, stored.url)
-      return true
+      const { keyPem, url, newKeyPem } = readAccount(account.account, account.plainHttp)
+      if (keyPem === undefined || url === undefined || url === 'unusable') return undefined
+      return { keyPem, url, isChanging: newKeyPem !== undefined }
     } catch (e) {
       if (keyPem === undefined) throw e
-      return false
+      return undefined
     }
+  }
+
+  async #ask(signer: Signer): Promise<Revoked> {
+    if (signer === 'certificate') return this.#request(signer)
+    // A key change that was cut short: the CA may have the other key.
+    if (this.#storedAccount()?.isChanging) await this.#hasOtherKey()
+    try {
+      return await this.#request(signer)
+    } catch (e) {
+      if (!isOfKey(e) || !(await this.#hasOtherKey())) throw e
+      return this.#request(signer)
+    }
+  }
+
+  async #hasOtherKey(): Promise<boolean> {
+    const { account } = this.#req
+    const stored = this.#storedAccount()
+    if (account === undefined || stored === undefined) return false
+    return (await reopenChanged(this.#client, account, stored)) !== undefined
   }
 
   async #request(signer: Signer): Promise<Revoked> {
@@ -111,6 +137,8 @@ class Revocation {
         hints: ['ask the CA how it revokes certificates'],
       })
     const { certificate, reason, keyPem } = this.#req
+    const account = signer === 'account' ? this.#storedAccount() : undefined
+    if (account) this.#client.useAccount(account.keyPem, account.url)
     const { raw, serialNumber } = new X509Certificate(certificate)
     const code = reason === 'unspecified' ? {} : { reason: revocationReasons[reason] }
     try {
@@ -127,12 +155,8 @@ class Revocation {
   }
 }
 
-/** The CA does not take this signer's word: perhaps the other one's. */
-const mayNotSign = (e: unknown): boolean =>
-  ['unauthorized', 'accountDoesNotExist', 'badPublicKey', 'badSignatureAlgorithm'].some((type) => isProblem(e, type))
-
 function nobodySigns({ account }: RevokeRequest): NixacmeError {
-  const place = account === undefined ? '' : ` in '${account.dir}'`
+  const place = account === undefined ? '' : ` in '${account.account.dir}'`
   return new NixacmeError(
     'data',
     `nobody can sign the revocation: no account is stored${place}, and no key is at hand`,

@@ -3,7 +3,8 @@ import { X509Certificate } from 'node:crypto'
 import type { Revoked } from '../acme/revoke.ts'
 import type { RevocationReason } from '../certificate/reason.ts'
 import { NixacmeError } from '../errors.ts'
-import { type Job, pathsOf } from '../job/job.ts'
+import type { Job } from '../job/job.ts'
+import { accountWork } from './account-request.ts'
 import type { Context } from './context.ts'
 
 export interface Revocation {
@@ -36,14 +37,14 @@ export async function revokeAtCa(job: Job, revocation: Revocation, context: Cont
   }
 }
 
-async function request(job: Job, { chain, key, reason }: Revocation, directoryUrl: string, { host, roots }: Context) {
+async function request(job: Job, { chain, key, reason }: Revocation, directoryUrl: string, context: Context) {
+  const { host } = context
   const server = job.servers.find((one) => one.directoryUrl === directoryUrl)
-  const paths = server && pathsOf(roots, job, server)
   const { revoke } = await import('../acme/revoke.ts')
   return revoke({
     directoryUrl,
     plainHttp: job.plainHttp,
-    account: paths && { dir: paths.account, json: paths.accountJson, key: paths.accountKey },
+    account: server && accountWork(job, server, context),
     certificate: chain,
     keyPem: key,
     reason,
