@@ -3,8 +3,20 @@
 import { createHmac, createPublicKey, type JsonWebKey } from 'node:crypto'
 import { NixacmeError } from '../errors.ts'
 
-const kidName = 'LEGO_EAB_KID'
-const hmacName = 'LEGO_EAB_HMAC'
+/** Names of the variables that hold the two parts. */
+interface Names {
+  readonly kid: string
+  readonly hmac: string
+}
+
+/** lego's. */
+const plainNames: Names = { kid: 'LEGO_EAB_KID', hmac: 'LEGO_EAB_HMAC' }
+
+/** Those for one CA, by its host, and its port where the URL names one: `LEGO_EAB_KID_CA_EXAMPLE_8443`. */
+function namesFor(host: string): Names {
+  const suffix = host.toUpperCase().replace(/[^A-Z0-9]/g, '_')
+  return { kid: `${plainNames.kid}_${suffix}`, hmac: `${plainNames.hmac}_${suffix}` }
+}
 
 export interface BindingCredentials {
   readonly kid: string
@@ -18,18 +30,37 @@ interface Jws {
   readonly signature: string
 }
 
+/** The CA that the credentials are for. */
+export interface BindingCa {
+  /** Host, and port where the URL names one. */
+  readonly host: string
+  /** Whose credentials those that name no CA are may be unclear: only one that asks for a binding gets them. */
+  readonly hasOtherCas: boolean
+  /** As its directory says. */
+  readonly isRequired: boolean
+}
+
 /**
- * The credentials, or undefined where neither part is set. Throws `config` (78) for one part without the other, for a key
- * that is not base64url, and whatever `variables` throws; what the variables hold is in no message.
+ * The credentials for a CA: those of its own variables, else the plain ones where they may be meant; undefined where neither
+ * part is set. Throws `config` (78) for one part without the other, for a key that is not base64url, and whatever
+ * `variables` throws; what the variables hold is in no message.
  */
-export function bindingCredentials(variables: (name: string) => string | undefined): BindingCredentials | undefined {
-  const kid = variables(kidName)
-  const hmac = variables(hmacName)
+export function bindingCredentials(
+  variables: (name: string) => string | undefined,
+  { host, hasOtherCas, isRequired }: BindingCa,
+): BindingCredentials | undefined {
+  const own = credentialsIn(variables, namesFor(host))
+  return own ?? (isRequired || !hasOtherCas ? credentialsIn(variables, plainNames) : undefined)
+}
+
+function credentialsIn(variables: (name: string) => string | undefined, names: Names): BindingCredentials | undefined {
+  const kid = variables(names.kid)
+  const hmac = variables(names.hmac)
   if (kid === undefined && hmac === undefined) return undefined
-  if (kid === undefined || hmac === undefined) throw lacking([kid === undefined ? kidName : hmacName], 'is not set')
+  if (kid === undefined || hmac === undefined) throw lacking(names, kid === undefined ? 'kid' : 'hmac', 'is not set')
   // RFC 7515 §2 without padding; CAs are seen to show it with.
   if (!/^[A-Za-z0-9_-]+={0,2}$/.test(hmac) || hmac.replace(/=+$/, '').length % 4 === 1)
-    throw lacking([hmacName], 'is no base64url text')
+    throw lacking(names, 'hmac', 'is no base64url text')
   return { kid, hmac: Buffer.from(hmac, 'base64url') }
 }
 
@@ -41,22 +72,19 @@ class BindingMissing extends NixacmeError {
 }
 
 /** The CA wants a binding and there are no credentials: `config` (78). */
-export const bindingMissing = (host: string, cause?: unknown): NixacmeError => {
-  const { hints } = lacking([kidName, hmacName], '')
-  return new BindingMissing('config', `the CA at '${host}' registers only accounts with an external account binding`, {
-    hints,
+export const bindingMissing = ({ host, hasOtherCas }: Omit<BindingCa, 'isRequired'>, cause?: unknown): NixacmeError =>
+  new BindingMissing('config', `the CA at '${host}' registers only accounts with an external account binding`, {
+    hints: hintsOf(hasOtherCas ? namesFor(host) : plainNames),
     cause,
   })
-}
 
-function lacking(names: readonly string[], what: string): NixacmeError {
-  return new NixacmeError('config', `external account binding: ${names.join(' and ')} ${what}`, {
-    hints: [
-      `put ${kidName} and ${hmacName}, which the CA gives out, into the file of 'environmentFile',`,
-      `or each into a file of its own that 'credentialFiles' names as ${kidName}_FILE and ${hmacName}_FILE`,
-    ],
-  })
-}
+const lacking = (names: Names, part: keyof Names, what: string): NixacmeError =>
+  new NixacmeError('config', `external account binding: ${names[part]} ${what}`, { hints: hintsOf(names) })
+
+const hintsOf = ({ kid, hmac }: Names): readonly string[] => [
+  `put ${kid} and ${hmac}, which the CA gives out, into the file of 'environmentFile',`,
+  `or each into a file of its own that 'credentialFiles' names as ${kid}_FILE and ${hmac}_FILE`,
+]
 
 /** The member `externalAccountBinding` of a newAccount at `url` by this key. */
 export function bindingOf({ kid, hmac }: BindingCredentials, url: string, keyPem: string): Jws {

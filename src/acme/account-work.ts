@@ -13,7 +13,7 @@ import { isProblem } from './problem.ts'
 import { openTransport, type Transport } from './transport.ts'
 import { type AccountObject, readAccountObject } from './types.ts'
 
-export interface AccountWork extends Omit<AccountRequest, 'variables' | 'certificateKeys'> {
+export interface AccountWork extends Omit<AccountRequest, 'variables' | 'hasOtherCas' | 'certificateKeys'> {
   readonly directoryUrl: string
   readonly caCertificates: readonly string[]
   readonly env: Host['env']

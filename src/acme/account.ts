@@ -5,7 +5,13 @@ import { generateKey } from '../certificate/keys.ts'
 import type { KeyType } from '../config/config.ts'
 import { messageOf, NixacmeError } from '../errors.ts'
 import type { Log } from '../log.ts'
-import { type BindingCredentials, bindingCredentials, bindingMissing, bindingOf } from './account-binding.ts'
+import {
+  type BindingCa,
+  type BindingCredentials,
+  bindingCredentials,
+  bindingMissing,
+  bindingOf,
+} from './account-binding.ts'
 import {
   type AccountFiles,
   isSameKey,
@@ -31,6 +37,8 @@ export interface AccountRequest {
   readonly plainHttp: boolean
   /** Credentials by name; throws where they cannot be read. */
   readonly variables: (name: string) => string | undefined
+  /** Credentials may be for another CA. */
+  readonly hasOtherCas: boolean
   /** Paths of keys that must not be the account's. */
   readonly certificateKeys: readonly string[]
   /** Runs `work` alone among all processes that share the account. */
@@ -152,14 +160,14 @@ async function register(client: AcmeClient, req: AccountRequest, lost: string | 
   req.log.progress('registering the account')
   if (stored.keyPem !== undefined) refuseCertificateKey(stored.keyPem, req)
   const directory = await client.directory()
-  const credentials = credentialsFor(directory, req)
-  if (directory.externalAccountRequired && !credentials && stored.keyPem === undefined)
-    throw bindingMissing(client.host)
+  const ca = { host: client.host, hasOtherCas: req.hasOtherCas, isRequired: directory.externalAccountRequired }
+  const credentials = credentialsFor(ca, req)
+  if (ca.isRequired && !credentials && stored.keyPem === undefined) throw bindingMissing(ca)
   const old = stored.url === undefined ? undefined : keepOld(req.account)
   if (old !== undefined) warn(req, stored, lost, old)
   const keyPem = stored.keyPem ?? (await newKey(req))
   client.useAccount(keyPem)
-  const { body, url } = await newAccount(client, directory, { email: req.email, keyPem, credentials })
+  const { body, url } = await newAccount(client, directory, { email: req.email, keyPem, credentials, ca })
   const { caaIdentities } = directory
   writeAccount(req.account, { email: req.email, url, body, caaIdentities })
   client.useAccount(keyPem, url)
@@ -183,14 +191,11 @@ function refuseCertificateKey(keyPem: string, { account, certificateKeys }: Acco
 }
 
 /** Credentials that cannot be read stop only a registration that needs them. */
-function credentialsFor(
-  { externalAccountRequired }: Directory,
-  { variables, log }: AccountRequest,
-): BindingCredentials | undefined {
+function credentialsFor(ca: BindingCa, { variables, log }: AccountRequest): BindingCredentials | undefined {
   try {
-    return bindingCredentials(variables)
+    return bindingCredentials(variables, ca)
   } catch (e) {
-    if (externalAccountRequired || !(e instanceof NixacmeError)) throw e
+    if (ca.isRequired || !(e instanceof NixacmeError)) throw e
     log.warning(`${e.message}, ignoring: this CA needs none`, e.hints)
     return undefined
   }
@@ -225,11 +230,12 @@ interface NewAccount {
   readonly email: string | null
   readonly keyPem: string
   readonly credentials: BindingCredentials | undefined
+  readonly ca: BindingCa
 }
 
 /** RFC 8555 §7.3: for a key that the CA knows it returns the account that is there (§7.3.1). */
 async function newAccount(client: AcmeClient, { newAccount: endpoint }: Directory, wanted: NewAccount) {
-  const { email, keyPem, credentials } = wanted
+  const { email, keyPem, credentials, ca } = wanted
   const contact = email === null ? {} : { contact: contactOf(email) }
   const binding = credentials && { externalAccountBinding: bindingOf(credentials, endpoint, keyPem) }
   let reply: Reply<AccountObject>
@@ -240,7 +246,7 @@ async function newAccount(client: AcmeClient, { newAccount: endpoint }: Director
       read: readAccountObject,
     })
   } catch (e) {
-    throw !credentials && isProblem(e, 'externalAccountRequired') ? bindingMissing(client.host, e) : e
+    throw !credentials && isProblem(e, 'externalAccountRequired') ? bindingMissing(ca, e) : e
   }
   const { body, location } = reply
   if (location === undefined) throw nonsense(endpoint, 'an account without a Location')

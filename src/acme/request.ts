@@ -69,6 +69,8 @@ export interface IssueRequest {
   readonly groupName: string
   /** Credentials by the names that lego has for them. */
   readonly variables: (name: string) => string | undefined
+  /** The certificate has more CAs than this one: credentials may be for another. */
+  readonly hasOtherCas: boolean
   /** All of them that are the certificate's, for hooks and scripts. */
   readonly credentials: () => Readonly<Record<string, string>>
   /** Somebody reads along, at a terminal. */

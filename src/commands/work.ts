@@ -80,6 +80,7 @@ async function renewOne(
         ...challengeRequest(job, owner.gid, secrets, context),
         names: job.names,
         directoryUrl: server.directoryUrl,
+        hasOtherCas: job.servers.length > 1,
         plainHttp: job.plainHttp,
         email: job.email,
         keyType: job.keyType,

@@ -54,7 +54,13 @@ export function accountWorkIn(dir: string, { directoryUrl, rootPem }: Certified)
       const transport = openTransport(work)
       try {
         const client = AcmeClient.open({ ...work, transport })
-        return await openAccount(client, { variables: () => undefined, certificateKeys: [], ...work, ...changes })
+        return await openAccount(client, {
+          variables: () => undefined,
+          hasOtherCas: false,
+          certificateKeys: [],
+          ...work,
+          ...changes,
+        })
       } finally {
         transport.close()
       }

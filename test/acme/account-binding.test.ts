@@ -16,7 +16,10 @@ const hmac = 'zWNDZM6eQGHWpSRTPal5eIUYFTu7EajVIoguysqZ9wG44nMEtx3MUAsUDkMTQ12W'
 const other = 'b10lLJs8l1GPIzsLP0s6pMt8O0XVGnfTaCeROxQM0BIt2XrJMDHJZBM5NuQmQJQH'
 
 const from = (values: Readonly<Record<string, string>>) => (name: string) => values[name]
-const good = from({ LEGO_EAB_KID: kid, LEGO_EAB_HMAC: hmac })
+const plain = { LEGO_EAB_KID: kid, LEGO_EAB_HMAC: hmac }
+const good = from(plain)
+
+const only = { host: 'acme.example', hasOtherCas: false, isRequired: true }
 
 function assertSilent(e: NixacmeError, ...lines: readonly string[]): void {
   for (const text of [e.message, ...e.hints, ...lines, String((e.cause as Error | undefined)?.message)])
@@ -108,7 +111,7 @@ for (const [what, values, words] of [
 ] as const)
   test(`${what}: config, without a word of it`, () => {
     assert.throws(
-      () => bindingCredentials(from(values)),
+      () => bindingCredentials(from(values), only),
       (e) => {
         assert.ok(e instanceof NixacmeError)
         assert.equal(e.exitStatus, 78)
@@ -118,6 +121,40 @@ for (const [what, values, words] of [
       },
     )
   })
+
+const ofHost = { LEGO_EAB_KID_ACME_EXAMPLE: 'its-kid', LEGO_EAB_HMAC_ACME_EXAMPLE: other }
+
+for (const [what, values, ca, expected] of [
+  ['its own before the plain ones', { ...plain, ...ofHost }, {}, 'its-kid'],
+  ['its own where it asks for none', ofHost, { hasOtherCas: true, isRequired: false }, 'its-kid'],
+  ['those of another CA', { ...plain, ...ofHost }, { host: 'other.example' }, kid],
+  [
+    'by host and port',
+    { LEGO_EAB_KID_1_PKI_LAN_8443: 'p', LEGO_EAB_HMAC_1_PKI_LAN_8443: hmac },
+    { host: '1-pki.lan:8443' },
+    'p',
+  ],
+  ['the plain ones where the only CA asks for none', plain, { isRequired: false }, kid],
+  ['the plain ones for one of several that asks', plain, { hasOtherCas: true }, kid],
+  ['the plain ones, one of several that does not ask', plain, { hasOtherCas: true, isRequired: false }, undefined],
+] as const)
+  test(`whose credentials a CA gets: ${what}`, () => {
+    assert.equal(bindingCredentials(from(values), { ...only, ...ca })?.kid, expected)
+  })
+
+test('half of its own is not made whole by the plain ones; several CAs are told their own names', async (t) => {
+  const half = { ...plain, LEGO_EAB_KID_ACME_EXAMPLE: 'its-kid' }
+  assert.throws(() => bindingCredentials(from(half), only), /: LEGO_EAB_HMAC_ACME_EXAMPLE is not set$/)
+  const ca = await startFakeCa(t, ({ path }) => {
+    return path === '/account' ? problem('externalAccountRequired', 'no') : undefined
+  })
+  const b = bench(t, ca.directoryUrl, { variables: good, hasOtherCas: true })
+  const e = await failureOf(issue(b.req))
+  const suffix = new URL(ca.directoryUrl).host.replace(/\W/g, '_').toUpperCase()
+  assert.equal(e.exitStatus, 78)
+  assert.match(e.hints.join('\n'), new RegExp(`LEGO_EAB_KID_${suffix} and LEGO_EAB_HMAC_${suffix}, .*`))
+  assert.ok(!JSON.stringify(ca.calls).includes('externalAccountBinding'))
+})
 
 test('a CA that wants none gets the binding all the same, and credentials that cannot be read do not matter', async (t) => {
   const ca = await startFakeCa(t, ({ path }) => (path === '/order' ? problem('rejectedIdentifier', 'no') : undefined))

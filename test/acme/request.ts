@@ -79,6 +79,7 @@ export function bench(t: TestContext, directoryUrl: string, changes: Partial<Iss
     groupGid: undefined,
     groupName: 'acme',
     variables: () => undefined,
+    hasOtherCas: false,
     credentials: () => ({}),
     isAttended: false,
     certificateKeys: [],

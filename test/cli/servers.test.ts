@@ -1,5 +1,7 @@
 // A certificate with two CAs, through the whole command: who is asked, what is told, and whose certificate is in use.
 import assert from 'node:assert/strict'
+import { appendFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { test } from 'node:test'
 import { withSecondCa } from '../support/second-ca.ts'
 import { cert, day, makeWorld, type World } from '../support/world.ts'
@@ -48,4 +50,45 @@ test('the plan says in words who would be asked', async (t) => {
   await withSecondCa(t, world)
   const { stdout } = await world.nixacme(['plan'])
   assert.match(stdout, new RegExp(`run .*; asks '${host(world.ca.directoryUrl)}'\n`))
+})
+
+test('both want an external account binding: each gets its own, by file or by variable', async (t) => {
+  const [hmac, other] = [
+    'zWNDZM6eQGHWpSRTPal5eIUYFTu7EajVIoguysqZ9wG44nMEtx3MUAsUDkMTQ12W',
+    'b10lLJs8l1GPIzsLP0s6pMt8O0XV',
+  ]
+  const world = await makeWorld(t, { way: 'in-process', ca: { externalAccounts: { one: hmac }, blocked: [cert] } })
+  const second = await withSecondCa(t, world, { externalAccounts: { two: other } })
+  const nameOf = (part: string, url: string) => `LEGO_EAB_${part}_${host(url).toUpperCase().replace(/[.:]/g, '_')}`
+  const file = (name: string, text: string) => {
+    const path = join(world.dir, name)
+    writeFileSync(path, text, { mode: 0o600 })
+    return path
+  }
+  const files = { KID: file('kid', 'one\n'), HMAC: file('hmac', `${hmac}\n`) }
+  const lines = Object.entries(files).map(([part, path]) => `${nameOf(part, world.ca.directoryUrl)}_FILE = "${path}"\n`)
+  appendFileSync(world.configFile, `[certs."${cert}".credentialFiles]\n${lines.join('')}`)
+  const env = {
+    LEGO_EAB_KID: 'neither',
+    LEGO_EAB_HMAC: 'neither0',
+    [nameOf('KID', second.directoryUrl)]: 'two',
+    [nameOf('HMAC', second.directoryUrl)]: other,
+  }
+  const { status, stderr } = await world.nixacme(['renew', cert], { env })
+  assert.equal(status, 0, stderr)
+  assert.deepEqual([world.ca.stats.accounts, second.stats.accounts, second.stats.orders], [1, 1, 1])
+  for (const secret of [hmac, other]) assert.ok(!stderr.includes(secret))
+})
+
+test('credentials that name no CA go only to the one that asks for them', async (t) => {
+  const world = await makeWorld(t, { way: 'in-process', ca: { blocked: [cert] } })
+  const second = await withSecondCa(t, world, { externalAccounts: { two: 'b10lLJs8l1GPIzsLP0s6pMt8O0XV' } })
+  const env = { LEGO_EAB_KID: 'two', LEGO_EAB_HMAC: 'b10lLJs8l1GPIzsLP0s6pMt8O0XV' }
+  const { status, stderr } = await world.nixacme(['renew', cert], { env })
+  assert.equal(status, 0, stderr)
+  const [sent, bound] = [world.ca, second].map(({ requests }) => {
+    return JSON.stringify(requests.find(({ kind }) => kind === 'newAccount')?.payload)
+  })
+  assert.doesNotMatch(sent ?? '', /externalAccountBinding/)
+  assert.match(bound ?? '', /externalAccountBinding/)
 })

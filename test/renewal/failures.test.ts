@@ -200,7 +200,7 @@ test('what is no refusal of this CA alone is told from what is', async (t) => {
   }
   assert.equal(await kindAfter(new Caa('refused', { unproven: names })), 'refused')
   assert.equal(await kindAfter(new Refused('refused', { unproven: names })), 'validation')
-  assert.equal(await kindAfter(bindingMissing('ca.example')), 'refused')
+  assert.equal(await kindAfter(bindingMissing({ host: 'ca.example', hasOtherCas: true })), 'refused')
   for (const kind of ['unavailable', 'refused'] as const)
     assert.equal(await kindAfter(new ProofError(new NixacmeError(kind, 'the DNS provider is away'))), 'local')
 })
