@@ -63,8 +63,8 @@ export function findTarget(job: Job, paths: CertPaths, { pem, reason }: Wanted, 
     const isOurs = begun || (known !== undefined && known === current)
     return { chain: pem, key: keyOf(pem), directoryUrl, begun, isOurs }
   }
-  const sameCommand = [...own, ...compromised].filter((note) => note.reason === reason)
-  const noted = sameCommand.find(isCurrent) ?? sameCommand[0] ?? (current === undefined ? own[0] : undefined)
+  const repeated = [...own, ...compromised].filter((note) => note.reason === reason)
+  const noted = repeated.find(isCurrent) ?? repeated[0] ?? (current === undefined ? own[0] : undefined)
   if (noted) return { ...noted, key: keyOf(noted.chain), begun: true, isOurs: true }
   if (current === undefined) throw nothingThere(job, paths)
   const other = own.find((note) => !isCurrent(note))
