@@ -156,9 +156,9 @@ export async function takeLateKey(client: AcmeClient, { account, plainHttp, log 
 }
 
 /**
- * Gives the account at `url` a new key: that of a change which could not be finished, where there is one. The client speaks for it with that afterwards. Throws `refused` (76) where the CA
- * has no key change, AcmeProblem where it refuses this one, else as `AcmeClient.post`; what could not be found out then
- * the next run finds out.
+ * Gives the account at `url` a new key: that of a change which could not be finished, where there is one. The client
+ * speaks for it with that afterwards. Throws `refused` (76) where the CA has no key change, AcmeProblem where it refuses
+ * this one, else as `AcmeClient.post`; what could not be found out then the next run finds out.
  */
 export async function changeKey(
   client: AcmeClient,
