@@ -100,8 +100,11 @@ export function text(fields: Fields, key: string): string {
   return value
 }
 
+/** Some CAs write null or an empty text in place of what is not there. */
+const isAbsent = (value: unknown): boolean => value === undefined || value === null || value === ''
+
 export const optionalText = (fields: Fields, key: string): string | undefined =>
-  fields[key] === undefined || fields[key] === null ? undefined : text(fields, key)
+  isAbsent(fields[key]) ? undefined : text(fields, key)
 
 export function url(fields: Fields, key: string, plainHttp: boolean): string {
   const value = text(fields, key)
@@ -110,7 +113,7 @@ export function url(fields: Fields, key: string, plainHttp: boolean): string {
 }
 
 const optionalUrl = (fields: Fields, key: string, plainHttp: boolean): string | undefined =>
-  fields[key] === undefined || fields[key] === null ? undefined : url(fields, key, plainHttp)
+  isAbsent(fields[key]) ? undefined : url(fields, key, plainHttp)
 
 export function list(fields: Fields, key: string): readonly unknown[] {
   const value = fields[key]
@@ -168,7 +171,7 @@ export function readOrder(value: unknown, plainHttp = false): Order {
     status: oneOf(fields, 'status', orderStatuses),
     authorizations,
     finalize: url(fields, 'finalize', plainHttp),
-    certificate: fields['certificate'] === undefined ? undefined : url(fields, 'certificate', plainHttp),
+    certificate: optionalUrl(fields, 'certificate', plainHttp),
     expires: optionalInstant(fields, 'expires'),
     error: asProblem(fields['error']),
   }
