@@ -9,7 +9,7 @@ import { isSecure } from '../url.ts'
 import { type Answer, assertGood, bodyOf, chainOf, nonsense, problemOf } from './answer.ts'
 import { NoncePool } from './nonces.ts'
 import { jittered, pause } from './pace.ts'
-import { type Persistence, persist } from './persist.ts'
+import { persist } from './persist.ts'
 import { problemType } from './problem.ts'
 import type { Transport } from './transport.ts'
 import { type Directory, type Reader, readDirectory } from './types.ts'
@@ -37,8 +37,8 @@ export interface Post<T> {
   /** What a refusal refuses: `the order of 'example.com'`. */
   readonly refused: string
   readonly read: Reader<T>
-  /** As in `Persistence`, where a second one would be another. */
-  readonly again?: () => void
+  /** As in `Persistence`, where a second one would be another: the payload to repeat it with; undefined, it is not. */
+  readonly again?: (answer: Answer | undefined) => object | undefined
 }
 
 export interface Tell {
@@ -64,7 +64,7 @@ export interface Reply<T> {
   readonly retryAfter: number | undefined
 }
 
-interface SignedRequest extends Persistence {
+interface SignedRequest extends Pick<Post<unknown>, 'again'> {
   /** Null: a POST-as-GET. */
   readonly payload: object | null
   readonly headers?: object
@@ -177,6 +177,17 @@ export class AcmeClient {
     return this.#shared.directory
   }
 
+  /**
+   * Has a nonce for the next signed request, asking for one where there is none, or where it is to be `fresh`: what fails
+   * after it fails at that request. Throws as `post`.
+   */
+  async prepare({ fresh = false } = {}): Promise<void> {
+    const nonces = await this.#nonces()
+    if (nonces.hasFree && !fresh) return
+    const { newNonce: url } = await this.directory()
+    nonces.add(nonceIn(await persist(this.signal, () => this.#shared.wire.send({ method: 'head', url }, this.signal))))
+  }
+
   /** What is there for everybody, without a signature. Throws as `post`. */
   async get<T>(url: string, { refused, read }: Omit<Post<T>, 'payload'>): Promise<Found<T>> {
     const answer = await persist(this.signal, () => this.#shared.wire.send({ method: 'get', url }, this.signal))
@@ -195,7 +206,7 @@ export class AcmeClient {
    * nonsense, the signal's reason when it is aborted.
    */
   async post<T>(url: string, { payload, refused, read, again }: Post<T>): Promise<Reply<T>> {
-    const answer = await this.#signed(url, { payload: payload ?? null, refused, again })
+    const answer = await this.#signed(url, { payload: payload ?? null, refused, ...(again && { again }) })
     return { body: this.#read(answer, read), location: this.#locationOf(answer), retryAfter: answer.retryAfter }
   }
 
@@ -228,6 +239,12 @@ export class AcmeClient {
   }
 
   async #signed(url: string, { payload, headers = {}, refused, again, ...signer }: SignedRequest): Promise<Answer> {
+    let content = payload
+    const repeated = (answer: Answer | undefined): boolean => {
+      const next = again ? again(answer) : content
+      if (next !== undefined) content = next
+      return next !== undefined
+    }
     for (let badNonces = 0; ; badNonces++) {
       if (badNonces > quickBadNonces) await pause(jittered(0.02), this.signal)
       const answer = await persist(
@@ -238,7 +255,7 @@ export class AcmeClient {
           let fresh: string | undefined
           try {
             const { http, kid } = { ...this.#shared, ...signer }
-            const data = http.createSignedBody(url, payload, { nonce, kid: kid ?? null })
+            const data = http.createSignedBody(url, content, { nonce, kid: kid ?? null })
             const received = await this.#shared.wire.send({ method: 'post', url, data, headers }, this.signal)
             fresh = received.nonce
             return received
@@ -246,7 +263,7 @@ export class AcmeClient {
             nonces.give(fresh)
           }
         },
-        { again },
+        { again: repeated },
       )
       if (answer.status < 400) return answer
       const problem = problemOf(answer, refused)
@@ -257,14 +274,17 @@ export class AcmeClient {
   async #nonces(): Promise<NoncePool> {
     const { newNonce } = await this.directory()
     this.#shared.nonces ??= new NoncePool(async (signal) => {
-      const answer = await this.#shared.wire.send({ method: 'head', url: newNonce }, signal)
-      if (answer.status >= 400) throw problemOf(answer, 'the request for a nonce')
-      assertGood(answer)
-      if (answer.nonce === undefined) throw nonsense(newNonce, 'an answer without a nonce')
-      return answer.nonce
+      return nonceIn(await this.#shared.wire.send({ method: 'head', url: newNonce }, signal))
     }, this.#shared.firstNonce)
     return this.#shared.nonces
   }
+}
+
+function nonceIn(answer: Answer): string {
+  if (answer.status >= 400) throw problemOf(answer, 'the request for a nonce')
+  assertGood(answer)
+  if (answer.nonce === undefined) throw nonsense(answer.url, 'an answer without a nonce')
+  return answer.nonce
 }
 
 function refusedServer({ directoryUrl, plainHttp }: ClientOptions): NixacmeError {

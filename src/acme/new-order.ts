@@ -1,8 +1,9 @@
 // Placing an order (RFC 8555 §7.4): names as typed identifiers, and what is asked for besides. The wishes that a CA may
 // refuse without having anything against the certificate are dropped, with a word, and the order is placed once more.
 import { isIP } from 'node:net'
+import { NixacmeError } from '../errors.ts'
 import type { Log } from '../log.ts'
-import { nonsense } from './answer.ts'
+import { type Answer, Nonsense, nonsense, problemOf } from './answer.ts'
 import type { AcmeClient } from './client.ts'
 import { AcmeProblem, problemType, problemWords } from './problem.ts'
 import type { Diary } from './request.ts'
@@ -22,6 +23,8 @@ export interface OrderTerms {
 interface Circumstances {
   /** What a refusal refuses: `the order of 'example.com'`. */
   readonly about: string
+  /** It is in place of an earlier run's, which the CA has lost. */
+  readonly again: boolean
   readonly diary: Pick<Diary, 'ordering' | 'notOrdered'>
   readonly log: Log
 }
@@ -35,30 +38,85 @@ export interface PlacedOrder {
 }
 
 /**
- * Places a new order. Throws AcmeProblem when the CA refuses it without `replaces` and `notAfter`, too, else as
- * `AcmeClient.post`; a refused profile is told, never dropped: another one would be another certificate.
+ * Places a new order. What got no answer, or one of 500 and more, may have been placed behind a front end: it is repeated
+ * once, counted as an order of its own. Throws AcmeProblem when the CA refuses it without `replaces` and `notAfter`, too,
+ * else as `AcmeClient.post`; a refused profile is told, never dropped: another one would be another certificate.
  */
 export async function newOrder(client: AcmeClient, terms: OrderTerms, at: Circumstances): Promise<PlacedOrder> {
-  const directory = await client.directory()
-  let wanted = directory.renewalInfo === undefined ? { ...terms, replaces: undefined } : terms
+  const { newOrder: url, renewalInfo } = await client.directory()
+  // Without a nonce nothing gets as far as an order.
+  await client.prepare()
+  at.diary.ordering(at.again ? 'again' : undefined)
+  const attempt = new Attempt(renewalInfo === undefined ? { ...terms, replaces: undefined } : terms, at)
   for (;;) {
-    at.diary.ordering()
     try {
-      const reply = await client.post(directory.newOrder, {
-        payload: payloadOf(wanted),
+      const reply = await client.post(url, {
+        payload: attempt.payload,
         refused: at.about,
         read: readOrder,
-        again: () => at.diary.ordering(),
+        again: (answer) => attempt.repeated(answer),
       })
-      if (reply.location === undefined) throw nonsense(directory.newOrder, 'an order without a Location')
+      if (reply.location === undefined) throw nonsense(url, 'an order without a Location')
       return { order: reply.body, url: reply.location }
     } catch (e) {
-      if (!(e instanceof AcmeProblem)) throw e
+      if (!isRefusal(e)) throw e
       at.diary.notOrdered()
-      const dropped = wishToDrop(e, wanted)
-      if (dropped === undefined) throw e
-      say(dropped, e, at.log)
-      wanted = { ...wanted, [dropped]: undefined }
+      if (!attempt.drop(e)) throw e
+    }
+  }
+}
+
+/** Whatever the body says: what the CA, or who stands before it, refused by this status was not placed. */
+const isRefusal = (e: unknown): e is AcmeProblem | Nonsense =>
+  (e instanceof AcmeProblem || e instanceof Nonsense) && e.status !== undefined && e.status >= 400 && e.status < 500
+
+/** What is still asked for, while one order is tried to be placed. */
+class Attempt {
+  readonly #at: Circumstances
+  #terms: OrderTerms
+  #isRepeated = false
+
+  constructor(terms: OrderTerms, at: Circumstances) {
+    this.#terms = terms
+    this.#at = at
+  }
+
+  get payload(): object {
+    return payloadOf(this.#terms)
+  }
+
+  /**
+   * The payload for the one repetition, undefined where it may not be. `answer`: what the CA failed with; CAs stumble over
+   * `replaces`, as Pebble over a certificate that it does not know any more.
+   */
+  repeated(answer: Answer | undefined): object | undefined {
+    if (this.#isRepeated || !this.#mayOrderAgain()) return undefined
+    this.#isRepeated = true
+    if (answer && this.#terms.replaces !== undefined) this.#without('replaces', problemOf(answer, this.#at.about))
+    return this.payload
+  }
+
+  /** True where the refused order can be placed without something. */
+  drop(refusal: AcmeProblem | Nonsense): boolean {
+    const wish = wishToDrop(refusal, this.#terms)
+    if (wish === undefined || !this.#mayOrderAgain()) return false
+    this.#without(wish, refusal)
+    return true
+  }
+
+  #without(wish: Wish, why: AcmeProblem | Nonsense): void {
+    say(wish, why, this.#at.log)
+    this.#terms = { ...this.#terms, [wish]: undefined }
+  }
+
+  /** Where it may not be, what went wrong before is what is to be told. */
+  #mayOrderAgain(): boolean {
+    try {
+      this.#at.diary.ordering('again')
+      return true
+    } catch (e) {
+      if (e instanceof NixacmeError && e.kind === 'later') return false
+      throw e
     }
   }
 }
@@ -81,22 +139,23 @@ const otherReasons = ['rateLimited', 'badNonce', 'accountDoesNotExist'].map(prob
 
 /**
  * The wish that may be why the CA refused. CAs refuse `replaces` in many ways besides alreadyReplaced (RFC 9773 §5): 403,
- * 404, malformed; so any refusal may be due to it. Pebble stumbles (500) over a certificate that it does not know any more.
+ * 404, malformed, a page; so any refusal may be due to it.
  */
-function wishToDrop({ type, status = 0, detail }: AcmeProblem, { replaces, notAfter }: OrderTerms): Wish | undefined {
-  const stumbles = status === 500 && /certificate|replac/i.test(detail)
-  if (replaces !== undefined && stumbles) return 'replaces'
-  if (status < 400 || status >= 500 || status === 429 || otherReasons.includes(type)) return undefined
+function wishToDrop(refusal: AcmeProblem | Nonsense, { replaces, notAfter }: OrderTerms): Wish | undefined {
+  if (refusal instanceof Nonsense) return replaces === undefined ? undefined : 'replaces'
+  const { type, status, detail } = refusal
+  if (status === 429 || otherReasons.includes(type)) return undefined
   const namesDates = /not ?_?(after|before)|validity|lifetime/i.test(detail)
   if (notAfter !== undefined && namesDates) return 'notAfter'
   if (replaces !== undefined) return 'replaces'
   return notAfter !== undefined && type === problemType('malformed') ? 'notAfter' : undefined
 }
 
-function say(dropped: Wish, problem: AcmeProblem, log: Log): void {
-  const why = problemWords(problem)
+function say(dropped: Wish, e: AcmeProblem | Nonsense, log: Log): void {
+  const why = e instanceof AcmeProblem ? problemWords(e) : `status ${e.status}`
+  const verb = (e.status ?? 0) < 500 ? 'refused' : 'failed at'
   if (dropped === 'replaces')
-    log.info(`the CA refused the order as a replacement of the old certificate (${why}), ordering without 'replaces'`)
+    log.info(`the CA ${verb} the order as a replacement of the old certificate (${why}), ordering without 'replaces'`)
   else
     log.warning(`the CA refused the order (${why}), ordering without 'notAfter': the CA chooses the lifetime`, [
       "remove 'notAfter' from the config where the CA does not support it",

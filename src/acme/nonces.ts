@@ -21,6 +21,16 @@ export class NoncePool {
     if (first !== undefined) this.#free.push(first)
   }
 
+  /** Whether one is there that nobody needs. */
+  get hasFree(): boolean {
+    return this.#free.length > 0
+  }
+
+  /** One more, which came with no request of the pool. */
+  add(nonce: string): void {
+    this.#free.push(nonce)
+  }
+
   /** A nonce for one request, whose end must be told with `give`. Throws the signal's reason, or what `fetch` throws. */
   async take(signal: AbortSignal): Promise<string> {
     signal.throwIfAborted()

@@ -13,7 +13,8 @@ import { fetchIssued, forgetOrder, isOfOldKey, type Obtained, takeUp, type Wante
 export async function obtainCertificate(client: AcmeClient, wanted: Wanted): Promise<Obtained> {
   for (;;) {
     try {
-      return (await takeUp(client, wanted)) ?? (await order(client, wanted))
+      const taken = await takeUp(client, wanted)
+      return typeof taken === 'object' ? taken : await order(client, wanted, taken === 'lost')
     } catch (e) {
       if (!(await isOfOldKey(e, wanted))) throw giveUp(e, wanted)
     }
@@ -25,12 +26,12 @@ function giveUp(e: unknown, { file, log }: Wanted): unknown {
   return e
 }
 
-async function order(client: AcmeClient, wanted: Wanted): Promise<Obtained> {
+async function order(client: AcmeClient, wanted: Wanted, again: boolean): Promise<Obtained> {
   const { names, log, identity, file, solvers } = wanted
   await solvers.verify(identity.accountUrl)
   log.info(`ordering a certificate for ${names.map((name) => `'${name}'`).join(', ')} from '${client.host}'`)
   log.progress('ordering')
-  const { order: body, url: orderUrl } = await newOrder(client, wanted, { about: orderOf(names), ...wanted })
+  const { order: body, url: orderUrl } = await newOrder(client, wanted, { about: orderOf(names), again, ...wanted })
   const { expires } = body
   const placedAt = wanted.now()
   const record = new OrderRecord(file, { ...identity, orderUrl, placedAt, expires, keyPem: undefined })

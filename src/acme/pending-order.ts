@@ -40,6 +40,8 @@ export interface PendingOrder extends OrderIdentity {
   readonly expires: Date | undefined
   /** When its certificate, issued, was first not to be had. */
   readonly missedAt?: Date | undefined
+  /** Since when the CA has done nothing but fail at it. */
+  readonly failedAt?: Date | undefined
   /** PEM; undefined until it is made, and where the operator has it. */
   readonly keyPem: string | undefined
 }
@@ -83,6 +85,7 @@ function parse(value: unknown, plainHttp: boolean): PendingOrder {
     placedAt: instant(fields, 'placedAt'),
     expires: optionalInstant(fields, 'expires'),
     missedAt: optionalInstant(fields, 'missedAt'),
+    failedAt: optionalInstant(fields, 'failedAt'),
     keyPem: key(optionalText(fields, 'key')),
   }
 }
@@ -141,7 +144,7 @@ export class OrderRecord {
   /** Throws `write` (73) or `permission` (77). */
   write(changes: Partial<PendingOrder> = {}): void {
     this.#order = { ...this.#order, ...changes }
-    const { keyPem, placedAt, expires, missedAt, profile, notAfter, replaces, ...order } = this.#order
+    const { keyPem, placedAt, expires, missedAt, failedAt, profile, notAfter, replaces, ...order } = this.#order
     const content = {
       version,
       ...order,
@@ -151,6 +154,7 @@ export class OrderRecord {
       placedAt: placedAt.toISOString(),
       expires: expires?.toISOString(),
       missedAt: missedAt?.toISOString(),
+      failedAt: failedAt?.toISOString(),
       key: keyPem,
     }
     const { path, gid } = this.#file

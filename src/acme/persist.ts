@@ -10,8 +10,11 @@ const firstPause = 0.5
 const longestWait = 10
 
 export interface Persistence {
-  /** What got no answer may have arrived: it is sent again once, when this was told, and not where this throws. */
-  readonly again?: (() => void) | undefined
+  /**
+   * Asked before each repetition whether it may be: what got no answer (undefined), or one of 500 and more, may have been
+   * done all the same. What it throws ends the work.
+   */
+  readonly again?: ((answer: Answer | undefined) => boolean) | undefined
 }
 
 /**
@@ -21,19 +24,25 @@ export interface Persistence {
 export async function persist(
   signal: AbortSignal,
   send: () => Promise<Answer>,
-  { again }: Persistence = {},
+  { again = () => true }: Persistence = {},
 ): Promise<Answer> {
   for (let repetition = 1; ; repetition++) {
-    let wait = jittered(firstPause * 2 ** (repetition - 1))
-    try {
-      const answer = await send()
-      const asked = answer.retryAfter ?? 0
-      if (answer.status < 500 || repetition > mostRepetitions || asked > longestWait) return answer
-      wait = Math.max(wait, asked)
-    } catch (e) {
-      if (!isTransient(e) || repetition > (again ? 1 : mostRepetitions)) throw e
-      again?.()
-    }
-    await pause(wait, signal)
+    const { answer, error } = await tryTo(send)
+    const asked = answer?.retryAfter ?? 0
+    const isLast = (answer?.status ?? 500) < 500 || repetition > mostRepetitions || asked > longestWait
+    if (!isLast) await pause(Math.max(jittered(firstPause * 2 ** (repetition - 1)), asked), signal)
+    if (!isLast && again(answer)) continue
+    if (answer) return answer
+    throw error
+  }
+}
+
+/** The answer, or the error where that may pass. */
+async function tryTo(send: () => Promise<Answer>): Promise<{ answer?: Answer; error?: unknown }> {
+  try {
+    return { answer: await send() }
+  } catch (error) {
+    if (!isTransient(error)) throw error
+    return { error }
   }
 }

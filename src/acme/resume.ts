@@ -5,6 +5,7 @@ import type { Log } from '../log.ts'
 import { isoMinute } from '../time.ts'
 import { Nonsense } from './answer.ts'
 import type { AcmeClient } from './client.ts'
+import { UnreachableError } from './failure.ts'
 import { type IssuedChain, type Made, OrderInProgress, type OrderRequest, type Standing } from './order.ts'
 import {
   type OrderFile,
@@ -14,7 +15,7 @@ import {
   readPendingOrder,
   removePendingOrder,
 } from './pending-order.ts'
-import { isProblem } from './problem.ts'
+import { AcmeProblem, isProblem } from './problem.ts'
 import type { KeySource, PresentCertificate } from './request.ts'
 
 const hour = 3_600_000
@@ -22,8 +23,8 @@ const hour = 3_600_000
 const oldest = 7 * 24 * hour
 /** Milliseconds: a CA that has not decided for so long has forgotten the order. */
 const longestUndecided = 24 * hour
-/** Milliseconds: a CA that talks nonsense of an order for so long will not stop. */
-const longestNonsense = hour
+/** Milliseconds: a CA that is there, and has failed at an order or talked nonsense of it for so long, will not stop. */
+const longestFailing = hour
 
 export interface Wanted extends OrderRequest {
   readonly identity: OrderIdentity
@@ -52,24 +53,60 @@ class Outdated extends Error {}
 
 /**
  * The certificate of the order that an earlier run left. Undefined, and nothing is left, when there is none or nothing can
- * come of it any more. Throws as the work on a new order does.
+ * come of it any more; `lost` when the CA only fails at it: it stays until a new one is placed. Throws as the work on a new
+ * order does.
  */
-export async function takeUp(client: AcmeClient, wanted: Wanted): Promise<Obtained | undefined> {
+export async function takeUp(client: AcmeClient, wanted: Wanted): Promise<Obtained | 'lost' | undefined> {
   const left = readPendingOrder(wanted.file, wanted.plainHttp)
   if (!left) return undefined
+  if ('flaw' in left) return letGo(`'${wanted.file.path}' cannot be used: ${left.flaw}`, wanted)
+  const record = new OrderRecord(wanted.file, left)
   try {
-    if ('flaw' in left) throw new Outdated(`'${wanted.file.path}' cannot be used: ${left.flaw}`)
     refuseOther(left, wanted)
     refuseOld(left, wanted)
-    return await goOn(client, left, wanted)
+    return await goOn(client, record, wanted)
   } catch (e) {
-    if (e instanceof Nonsense && 'placedAt' in left && ageOf(left, wanted) > longestNonsense)
-      forgetOrder(wanted.file, wanted.log)
-    if (!(e instanceof Outdated)) throw e
-    if (await isOfOldKey(e.cause, wanted)) return takeUp(client, wanted)
-    wanted.log.info(`${e.message}, ordering anew`)
-    forgetOrder(wanted.file, wanted.log)
-    return undefined
+    if (e instanceof Outdated)
+      return (await isOfOldKey(e.cause, wanted)) ? takeUp(client, wanted) : letGo(e.message, wanted)
+    if (!(await isStuck(client, record, e, wanted))) throw e
+    wanted.log.info(`the CA has only failed at ${when(left)} for more than an hour (${messageOf(e)}), ordering anew`)
+    return 'lost'
+  }
+}
+
+function letGo(why: string, { file, log }: Wanted): undefined {
+  log.info(`${why}, ordering anew`)
+  forgetOrder(file, log)
+}
+
+/**
+ * Whether the CA, in this run and all that took the order up since an hour ago, failed at it and nothing else: a CA that is
+ * down as a whole gives no nonce. The first such failure is written down.
+ */
+async function isStuck(client: AcmeClient, record: OrderRecord, e: unknown, { now }: Wanted): Promise<boolean> {
+  if (client.signal.aborted) return false
+  const since = record.order.failedAt
+  if (!isFailure(e)) {
+    if (since !== undefined) record.write({ failedAt: undefined })
+    return false
+  }
+  if (!(await givesNonces(client))) return false
+  if (since === undefined) record.write({ failedAt: now() })
+  // Without its sign: a clock that was set back must not make the hour longer.
+  return since !== undefined && Math.abs(now().getTime() - since.getTime()) >= longestFailing
+}
+
+/** No answer, one of 500 and more, or one that makes no sense. */
+const isFailure = (e: unknown): boolean =>
+  e instanceof UnreachableError || e instanceof Nonsense || (e instanceof AcmeProblem && e.kind === 'unavailable')
+
+async function givesNonces(client: AcmeClient): Promise<boolean> {
+  try {
+    await client.prepare({ fresh: true })
+    return true
+  } catch {
+    // What it failed with before is what is told.
+    return false
   }
 }
 
@@ -110,8 +147,9 @@ function refuseOld(left: PendingOrder, wanted: Wanted): void {
   if (hasExpired || Math.abs(ageOf(left, wanted)) > oldest) throw new Outdated(`${when(left)} has expired`)
 }
 
-async function goOn(client: AcmeClient, left: PendingOrder, wanted: Wanted): Promise<Obtained> {
-  const order = new OrderInProgress(client, new OrderRecord(wanted.file, left), wanted)
+async function goOn(client: AcmeClient, record: OrderRecord, wanted: Wanted): Promise<Obtained> {
+  const left = record.order
+  const order = new OrderInProgress(client, record, wanted)
   const reply = await unlessRefused(left, order.fetch())
   refuseState(left, reply, wanted)
   wanted.log.info(`taking up ${when(left)}, which is '${reply.body.status}' at the CA`)

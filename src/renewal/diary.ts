@@ -46,13 +46,16 @@ export class Diary {
   }
 
   /**
-   * A new order is about to be placed. Throws `later` (75) where that would be one too many (the run has begun for one that
-   * was under way), or `refused` (76) where its certificate could not be used either, and nobody asked for it.
+   * A new order is about to be placed, or one `again` in place of one that may be lost, which is not spread over the time
+   * that is left. Throws `later` (75) where that would be one too many (the run has begun for one that was
+   * under way), or `refused` (76) where its certificate could not be used either, and nobody asked for it.
    */
-  ordering(): void {
+  ordering(again?: 'again'): void {
     const { wish, elsewhere, limits, now, atOnce } = this.#options
     if (!atOnce) this.#refuseUseless()
-    const held = atOnce ? undefined : longest(byOrders(together(this.#memory, elsewhere), limits, wish, now()), now())
+    const counted = together(this.#memory, elsewhere)
+    const due = again ? { ...wish, notAfter: undefined } : wish
+    const held = atOnce ? undefined : longest(byOrders(counted, limits, due, now()), now())
     if (held) throw new NixacmeError('later', `no new order before ${isoMinute(held.until)}: ${held.why}`)
     this.#ordered = true
     this.#write({ orders: [...this.#memory.orders, { at: now(), names: nameSet(wish.names) }] })

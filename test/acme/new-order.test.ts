@@ -3,7 +3,8 @@ import assert from 'node:assert/strict'
 import test, { type TestContext } from 'node:test'
 import { issue } from '../../src/acme/issue.ts'
 import type { Diary, IssueRequest } from '../../src/acme/request.ts'
-import { at, type Behaviour, directory, problem, type Reply, startFakeCa } from './fake-ca.ts'
+import { NixacmeError } from '../../src/errors.ts'
+import { at, type Behaviour, directory, html, problem, type Reply, startFakeCa } from './fake-ca.ts'
 import { bench, failureOf } from './request.ts'
 
 const replaces = 'aYhba4dGQEHhs3uEe6CuLN4ByNQ.AIdlQyE'
@@ -27,20 +28,32 @@ interface Scene {
   readonly changes?: Partial<IssueRequest>
   readonly meta?: Meta
   /** What the CA says to the first orders; it takes the one after them. */
-  readonly refusals?: readonly Reply[]
+  readonly refusals?: readonly (Reply | 'reset')[]
+  /** How many orders may be placed, as far as is remembered. */
+  readonly most?: number
 }
 
 /** Runs an order as far as this CA goes. */
-async function order(t: TestContext, { changes = {}, meta = {}, refusals = [] }: Scene) {
+async function order(t: TestContext, { changes = {}, meta = {}, refusals = [], most = 5 }: Scene) {
+  let counted = 0
+  const diary: Diary = {
+    ordering() {
+      if (counted === most) throw new NixacmeError('later', 'no new order')
+      counted++
+    },
+    notOrdered: () => counted--,
+    answering() {},
+    offers() {},
+  }
   const ca = await startFakeCa(t, (call) => {
     if (call.path === '/order') return refusals[call.count - 1]
     return withMeta(meta)(call)
   })
-  const b = bench(t, ca.directoryUrl, { now, ...changes })
+  const b = bench(t, ca.directoryUrl, { now, diary, ...changes })
   const failure = await failureOf(issue(b.req))
   const payloads = ca.calls.flatMap(({ path, payload }) => (path === '/order' ? [payload as object] : []))
   const isTaken = ca.calls.some(({ path }) => path === '/finalize')
-  return { payloads, isTaken, failure, lines: b.log.lines }
+  return { payloads, isTaken, failure, counted, lines: b.log.lines }
 }
 
 const names = (...values: string[]) => ({ identifiers: values.map((value) => ({ type: 'dns', value })) })
@@ -68,18 +81,23 @@ test("'replaces' is sent where the CA has renewal information, and only there", 
   assert.deepEqual(absent.payloads, [both])
 })
 
+const page = (status: number): Reply => ({ ...html, status })
+
 const refusals: readonly [string, Reply][] = [
   ['409 alreadyReplaced', { ...problem('alreadyReplaced', 'it has a replacement'), status: 409 }],
   ['403 unauthorized', problem('unauthorized', 'the account did not request it')],
   ['404 malformed', { ...problem('malformed', 'no such certificate'), status: 404 }],
   ['400 malformed', { ...problem('malformed', 'no identifier is shared'), status: 400 }],
+  ['409 with a page', page(409)],
+  ['404 with a page', page(404)],
 ]
 
 for (const [name, refusal] of refusals)
-  test(`${name} to an order with 'replaces': ordered once more without, with a line`, async (t) => {
-    const { payloads, isTaken, lines } = await order(t, { changes: { replaces }, refusals: [refusal] })
+  test(`${name} to an order with 'replaces': ordered once more without, with a line, and counted as one`, async (t) => {
+    const { payloads, isTaken, counted, lines } = await order(t, { changes: { replaces }, refusals: [refusal] })
     assert.deepEqual(payloads, [{ ...both, replaces }, both])
     assert.ok(isTaken)
+    assert.equal(counted, 1)
     assert.equal(lines.filter((line) => /^info: .*ordering without 'replaces'$/.test(line)).length, 1)
   })
 
@@ -91,11 +109,74 @@ test('a refusal that stays is told, after one order more', async (t) => {
   assert.match(failure.message, /rejectedIdentifier: not this one/)
 })
 
-test('a 500 over a certificate that the CA does not know any more: repeated as any, then ordered without', async (t) => {
-  const stumble = { ...problem('serverInternal', 'no order for the given certificate'), status: 500 }
-  const { payloads, isTaken } = await order(t, { changes: { replaces }, refusals: Array(4).fill(stumble) })
-  assert.deepEqual(payloads, [...Array(4).fill({ ...both, replaces }), both])
+test('a page that stays is no order, and told with its status', async (t) => {
+  const { payloads, counted, failure } = await order(t, { refusals: [page(403)] })
+  assert.deepEqual([payloads.length, counted, failure.exitStatus], [1, 0, 69])
+  assert.match(failure.message, /status 403 with 'text\/html' instead of a problem document/)
+})
+
+const failures: readonly [string, Reply][] = [
+  ['a 500 of words that say nothing', { ...problem('serverInternal', 'Error creating new order'), status: 500 }],
+  ['a 504 with a page', page(504)],
+]
+
+for (const [name, reply] of failures) {
+  test(`${name} to an order with 'replaces': it may be placed; the one repetition goes without`, async (t) => {
+    const { payloads, isTaken, counted, lines } = await order(t, { changes: { replaces }, refusals: [reply] })
+    assert.deepEqual(payloads, [{ ...both, replaces }, both])
+    assert.ok(isTaken)
+    assert.equal(counted, 2)
+    assert.equal(lines.filter((line) => /^info: the CA failed at .*ordering without 'replaces'$/.test(line)).length, 1)
+  })
+
+  for (const wanted of [replaces, undefined])
+    test(`${name} that stays, ${wanted ? 'with' : 'without'} 'replaces': two orders, both counted`, async (t) => {
+      const { payloads, counted, failure } = await order(t, {
+        changes: { replaces: wanted },
+        refusals: Array(5).fill(reply),
+      })
+      assert.deepEqual([payloads.length, counted, failure.exitStatus], [2, 2, 69])
+      assert.match(failure.message, /^the CA failed at the order of/)
+    })
+}
+
+test('a lost answer, then a refusal of what the lost one had: a third order, and two that count', async (t) => {
+  const taken = { ...problem('alreadyReplaced', 'it has a replacement'), status: 409 }
+  const { payloads, isTaken, counted } = await order(t, { changes: { replaces }, refusals: ['reset', taken] })
+  assert.deepEqual(payloads, [{ ...both, replaces }, { ...both, replaces }, both])
   assert.ok(isTaken)
+  assert.equal(counted, 2)
+})
+
+test('a lost answer, a refusal, and a 500 to what is then ordered: one repetition for the whole run', async (t) => {
+  const taken = { ...problem('alreadyReplaced', 'it has a replacement'), status: 409 }
+  const { payloads, counted } = await order(t, {
+    changes: { replaces },
+    refusals: ['reset', taken, page(500), page(500)],
+  })
+  assert.deepEqual([payloads.length, counted], [3, 2])
+})
+
+test('where no second order may be placed, the failure of the first is what is told', async (t) => {
+  for (const reply of [page(500), 'reset'] as const) {
+    const { payloads, counted, failure } = await order(t, { changes: { replaces }, refusals: [reply, reply], most: 1 })
+    assert.deepEqual([payloads.length, counted, failure.exitStatus], [1, 1, 69])
+    assert.match(failure.message, reply === 'reset' ? /connection was reset/ : /status 500/)
+  }
+})
+
+test('a CA that gives no nonce was asked for no order', async (t) => {
+  const told: string[] = []
+  const diary: Diary = { offers() {}, ordering: () => told.push('ordering'), notOrdered() {}, answering() {} }
+  const ca = await startFakeCa(t, (call) => {
+    // Without a nonce, for once, so that one must be asked for.
+    const headers = { location: call.url('/account/1'), 'replay-nonce': '' }
+    if (call.path === '/account') return { status: 201, headers, body: { status: 'valid' } }
+    return call.path === '/nonce' && call.count > 1 ? { status: 503, headers: { 'retry-after': '60' } } : undefined
+  })
+  const e = await failureOf(issue(bench(t, ca.directoryUrl, { diary }).req))
+  assert.match(e.message, /the CA failed at the request for a nonce: status 503/)
+  assert.deepEqual(told, [])
 })
 
 for (const [name, refusal, status] of [

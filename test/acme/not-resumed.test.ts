@@ -149,18 +149,6 @@ test('a deadline leaves the order, and says so', async (t) => {
   assert.ok(existsSync(s.orderFile))
 })
 
-test('a CA that talks nonsense of an order for more than an hour is asked for another', async (t) => {
-  const s = await scene(t)
-  await s.interrupt('finalize')
-  s.order({ placedAt: ago(2) })
-  const end = s.ca.fault('order', { do: 'html' })
-  assert.equal((await failureOf(issue(s.req))).kind, 'unavailable')
-  end()
-  assert.ok(!existsSync(s.orderFile))
-  await s.next()
-  assert.equal(s.ca.stats.orders, 2)
-})
-
 test('an order that cannot be written down ends the run before the CA is asked to do more', async (t) => {
   const s = await scene(t)
   const order = { ...s.req.order, path: join(s.dir, 'missing', '.order.json') }

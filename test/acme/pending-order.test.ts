@@ -42,6 +42,7 @@ const order = async (): Promise<PendingOrder> => ({
   placedAt: new Date('2026-11-02T10:00:00Z'),
   expires: new Date('2026-11-09T10:00:00Z'),
   missedAt: new Date('2026-11-02T11:00:00Z'),
+  failedAt: new Date('2026-11-02T11:30:00Z'),
   keyPem: await generateKey('ec256'),
 })
 

@@ -31,6 +31,9 @@ const cases: Record<FaultAction['do'], () => Promise<void>> = {
     const { status, headers, body } = await order()
     assert.deepEqual([status, headers['retry-after'], headers['replay-nonce'], body], [503, '7', undefined, 'busy'])
     assert.equal(ca.stats.orders, 0)
+    ca.reset()
+    ca.fault('newOrder', { do: 'answer', status: 504, when: 'after' })
+    assert.deepEqual([(await order()).status, ca.stats.orders], [504, 1])
   },
   async problem() {
     const identifier = { type: 'dns', value: 'example.test' }
@@ -215,6 +218,14 @@ test('a fault happens after skip, times often, at its ratio, for its kind alone'
   assert.equal((await client.send('HEAD', '/new-nonce')).status, 500)
   ca.reset()
   assert.deepEqual(await statuses(1), [200])
+})
+
+test('a fault for what has a member concerns nothing else', async () => {
+  ca.fault('newOrder', { do: 'answer', status: 500, having: 'replaces', times: 1 })
+  assert.equal((await order()).status, 201)
+  const replacing = { ...newOrder, replaces: 'a.b' }
+  assert.equal((await client.post('/new-order', replacing)).status, 500)
+  assert.equal((await client.post('/new-order', replacing)).status, 201)
 })
 
 test('a hook sees the request and may answer itself or let the CA answer', async () => {

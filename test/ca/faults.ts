@@ -7,8 +7,8 @@ import type { Identifier } from './problem.ts'
 import type { RequestKind } from './routes.ts'
 
 export type FaultAction =
-  /** An answer of no ACME server, e.g. a proxy's 503: no nonce. */
-  | { do: 'answer'; status: number; headers?: Record<string, string>; body?: string }
+  /** An answer of no ACME server, e.g. a proxy's 503: no nonce. `after` the CA did everything, where it is told so. */
+  | { do: 'answer'; status: number; headers?: Record<string, string>; body?: string; when?: 'before' | 'after' }
   /** A problem document; `type` is the bare name, e.g. `rateLimited`; `retryAfter` as the header is to read. */
   | {
       do: 'problem'
@@ -51,11 +51,15 @@ export type FaultAction =
   /** Another certificate than the right one; for the kind `certificate` only. */
   | { do: 'certificate'; flaw: CertificateFlaw }
 
-/** When it happens: after `skip` requests that go well, then `times` times, of these the share `ratio` (evenly spread). */
+/**
+ * When it happens: after `skip` requests that go well, then `times` times, of these the share `ratio` (evenly spread).
+ * Where `having` is given, only requests whose payload has this member are concerned, and counted.
+ */
 export interface FaultTiming {
   skip?: number
   times?: number
   ratio?: number
+  having?: string
 }
 
 export type Fault = FaultAction & FaultTiming
@@ -99,7 +103,7 @@ export const faultNames: readonly string[] = Object.keys(names)
 export type Hook = (exchange: Exchange) => Answer | Promise<Answer>
 
 export class Faults {
-  #entries: { kind: RequestKind | '*'; hook: Hook; fires: () => boolean }[] = []
+  #entries: { kind: RequestKind | '*'; hook: Hook; fires: (exchange: Exchange) => boolean }[] = []
 
   /** Returns what takes it away again. Of several faults for one request the first that is due happens. Throws TypeError. */
   add(kind: RequestKind | '*', fault: Fault | Hook): () => void {
@@ -119,15 +123,16 @@ export class Faults {
   }
 
   async run(exchange: Exchange): Promise<Answer> {
-    const due = this.#entries.find(({ kind, fires }) => (kind === '*' || kind === exchange.kind) && fires())
+    const due = this.#entries.find(({ kind, fires }) => (kind === '*' || kind === exchange.kind) && fires(exchange))
     return due === undefined ? exchange.next() : due.hook(exchange)
   }
 }
 
-function timed({ skip = 0, times = Number.POSITIVE_INFINITY, ratio = 1 }: FaultTiming): () => boolean {
+function timed({ skip = 0, times = Number.POSITIVE_INFINITY, ratio = 1, having }: FaultTiming) {
   let left = times
   let seen = 0
-  return () => {
+  return ({ payload }: Exchange): boolean => {
+    if (having !== undefined && !Object.keys(payload ?? {}).includes(having)) return false
     seen++
     const n = seen - skip
     // Evenly spread without chance: of n requests floor(n * ratio) are hit.

@@ -11,6 +11,7 @@ const nothing: Answer = { status: 0, headers: {}, body: '', bare: true }
 export async function perform(fault: FaultAction, { next, url, flawed }: Exchange): Promise<Answer> {
   switch (fault.do) {
     case 'answer':
+      if (fault.when === 'after') await next()
       return { status: fault.status, headers: fault.headers ?? {}, body: fault.body ?? '', bare: true }
     case 'problem': {
       const { type, status = 400, detail = 'a fault of the test', retryAfter, subproblems } = fault
