@@ -112,11 +112,17 @@ describe('profiles and addresses', { skip }, () => {
     const { leaf } = await issued(b)
     const replaces = identifierOf(leaf)
     const without = () => b.log.lines.filter((line) => line.includes("ordering without 'replaces'"))
+    // Under load Pebble hands a certificate out a moment before it can look it up, and answers with 500 until then.
+    const stumbles = () => without().filter((line) => line.includes('could not find an order')).length
+    for (let tries = 1; tries <= 5; tries++) {
+      const before = stumbles()
+      await issued(b, { replaces })
+      if (stumbles() === before) break
+    }
+    assert.equal(without().length, stumbles())
     await issued(b, { replaces })
-    assert.deepEqual(without(), [])
-    await issued(b, { replaces })
-    assert.equal(without().length, 1)
-    assert.match(without()[0] ?? '', /alreadyReplaced/)
+    assert.equal(without().length, stumbles() + 1)
+    assert.match(without().at(-1) ?? '', /alreadyReplaced/)
   })
 
   test('must-staple at a CA without OCSP: refused with the reason', async (t) => {
