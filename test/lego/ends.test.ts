@@ -6,6 +6,7 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { dirname, join } from 'node:path'
 import { describe, type TestContext, test } from 'node:test'
+import type { CaOptions } from '../ca/ca.ts'
 import { needs } from '../support/needs.ts'
 import { changesBetween, filesWith } from '../support/tree.ts'
 import { cert, errorsIn, makeWorld, type World } from '../support/world.ts'
@@ -13,9 +14,13 @@ import { cert, errorsIn, makeWorld, type World } from '../support/world.ts'
 const bySystem = { defaults: { engine: 'lego' } }
 
 /** With a certificate by the native engine, then told to use lego. */
-async function legoWorld(t: TestContext, way: 'in-process' | 'executable' = 'in-process'): Promise<World | undefined> {
+async function legoWorld(
+  t: TestContext,
+  way: 'in-process' | 'executable' = 'in-process',
+  ca: CaOptions = {},
+): Promise<World | undefined> {
   if (!needs(t, 'lego')) return undefined
-  const world = await makeWorld(t, { way })
+  const world = await makeWorld(t, { way, ca })
   await world.issueAll()
   world.configure(bySystem)
   return world
@@ -112,6 +117,26 @@ describe('ends', { concurrency: 3 }, () => {
     const said = await world.nixacme(['renew', '--now', cert])
     assert.equal(said.status, 76, said.stderr)
     assert.match(errorsIn(said).join(), /rejectedIdentifier: not this one/)
+  })
+
+  test('an order that replaces what is replaced already does not count: the one without takes its place', async (t) => {
+    // Of 160 hours, so that each order that counts holds the next one back; lego, whose clock is the machine's, would
+    // wait for a window to come.
+    const [start, end] = [-2, -1].map((hours) => new Date(Date.now() + hours * 3_600_000).toISOString())
+    const window = { start: String(start), end: String(end) }
+    const ca = { renewalInfo: { window, retryAfter: 21_600 }, lifetime: { seconds: 160 * 3600 } }
+    const world = await legoWorld(t, 'in-process', ca)
+    if (!world) return
+    // Older ones send no 'replaces': the first order is refused whatever is in it.
+    world.ca.fault('newOrder', { do: 'problem', type: 'alreadyReplaced', status: 409, times: 1 })
+    const later = () => new Date(Date.now() + 130 * 3_600_000)
+    const said = await world.nixacme(['renew', cert], { now: later })
+    assert.equal(said.status, 0, said.stderr)
+    assert.match(said.stderr, /alreadyReplaced/)
+    assert.match(said.stderr, /installed new certificate/)
+    const { orders } = JSON.parse(readFileSync(world.paths().memory, 'utf8'))
+    // The one without lego, and this one.
+    assert.deepEqual([world.ca.count('newOrder'), world.ca.stats.orders, orders.length], [2, 2, 2])
   })
 
   test('an account that the CA has lost is registered again, once', async (t) => {

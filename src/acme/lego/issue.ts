@@ -152,6 +152,7 @@ class LegoRun {
     } catch (e) {
       // A CA may refuse `replaces` for reasons of its own (RFC 9773 §5): a certificate is worth more.
       if (!this.#order.replaces || !isProblem(e, 'alreadyReplaced')) throw e
+      this.#req.diary.notOrdered()
       return await this.#once({ ...this.#order, replaces: false })
     }
   }
