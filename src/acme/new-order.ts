@@ -38,9 +38,10 @@ export interface PlacedOrder {
 }
 
 /**
- * Places a new order. What got no answer, or one of 500 and more, may have been placed behind a front end: it is repeated
- * once, counted as an order of its own. Throws AcmeProblem when the CA refuses it without `replaces` and `notAfter`, too,
- * else as `AcmeClient.post`; a refused profile is told, never dropped: another one would be another certificate.
+ * Places a new order. What got no answer, or one of 500 and more, may have been placed behind a front end: it counts, and is
+ * left to the next run, but for one order without `replaces`, over which CAs stumble. Throws AcmeProblem when the CA refuses
+ * it without `replaces` and `notAfter`, too, else as `AcmeClient.post`; a refused profile is told, never dropped: another
+ * one would be another certificate.
  */
 export async function newOrder(client: AcmeClient, terms: OrderTerms, at: Circumstances): Promise<PlacedOrder> {
   const { newOrder: url, renewalInfo } = await client.directory()
@@ -66,15 +67,18 @@ export async function newOrder(client: AcmeClient, terms: OrderTerms, at: Circum
   }
 }
 
-/** Whatever the body says: what the CA, or who stands before it, refused by this status was not placed. */
+/** Whatever the body says: what the CA, or who stands before it, refused by such a status was not placed. */
+const isNotPlaced = (status = 0): boolean => (status >= 400 && status < 500) || status === unavailable
+/** Nobody has looked at the request (RFC 9110 §15.6.4): it may be repeated. */
+const unavailable = 503
+
 const isRefusal = (e: unknown): e is AcmeProblem | Nonsense =>
-  (e instanceof AcmeProblem || e instanceof Nonsense) && e.status !== undefined && e.status >= 400 && e.status < 500
+  (e instanceof AcmeProblem || e instanceof Nonsense) && isNotPlaced(e.status)
 
 /** What is still asked for, while one order is tried to be placed. */
 class Attempt {
   readonly #at: Circumstances
   #terms: OrderTerms
-  #isRepeated = false
 
   constructor(terms: OrderTerms, at: Circumstances) {
     this.#terms = terms
@@ -86,19 +90,19 @@ class Attempt {
   }
 
   /**
-   * The payload for the one repetition, undefined where it may not be. `answer`: what the CA failed with; CAs stumble over
+   * The payload for a repetition, undefined where it may not be. `answer`: what the CA failed with; CAs stumble over
    * `replaces`, as Pebble over a certificate that it does not know any more.
    */
   repeated(answer: Answer | undefined): object | undefined {
-    if (this.#isRepeated || !this.#mayOrderAgain()) return undefined
-    this.#isRepeated = true
-    if (answer && this.#terms.replaces !== undefined) this.#without('replaces', problemOf(answer, this.#at.about))
+    if (answer?.status === unavailable) return this.payload
+    if (!answer || this.#terms.replaces === undefined || !this.#mayOrderAgain()) return undefined
+    this.#without('replaces', problemOf(answer, this.#at.about))
     return this.payload
   }
 
   /** True where the refused order can be placed without something. */
   drop(refusal: AcmeProblem | Nonsense): boolean {
-    const wish = wishToDrop(refusal, this.#terms)
+    const wish = refusal.status === unavailable ? undefined : wishToDrop(refusal, this.#terms)
     if (wish === undefined || !this.#mayOrderAgain()) return false
     this.#without(wish, refusal)
     return true

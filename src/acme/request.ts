@@ -22,7 +22,7 @@ export interface PresentCertificate {
 
 /** What must be remembered of the work with the CA whatever ends it: each is on disk when the call returns. */
 export interface Diary {
-  /** A new order is about to be placed; `again`: in place of one that may be lost. */
+  /** A new order is about to be placed; `again`: in place of one that the CA failed at. */
   ordering(again?: 'again'): void
   /** It was not placed after all: refused, or nothing got as far as the CA. */
   notOrdered(): void

@@ -26,9 +26,12 @@ interface Binding {
   flock(fd: number, operation: number): void
 }
 
+let binding: Binding | undefined
+
 function loadBinding(): Binding {
   try {
-    return createRequire(import.meta.url)('fs-ext/build/Release/fs_ext.node') as Binding
+    binding ??= createRequire(import.meta.url)('fs-ext/build/Release/fs_ext.node') as Binding
+    return binding
   } catch (cause) {
     const [reason] = messageOf(cause).split('\n')
     throw new NixacmeError('lock', `no lock can be taken, as the package 'fs-ext' does not load: ${reason}`, {

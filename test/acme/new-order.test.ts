@@ -129,32 +129,40 @@ for (const [name, reply] of failures) {
     assert.equal(lines.filter((line) => /^info: the CA failed at .*ordering without 'replaces'$/.test(line)).length, 1)
   })
 
-  for (const wanted of [replaces, undefined])
-    test(`${name} that stays, ${wanted ? 'with' : 'without'} 'replaces': two orders, both counted`, async (t) => {
+  for (const [wanted, orders] of [
+    [replaces, 2],
+    [undefined, 1],
+  ] as const)
+    test(`${name} that stays, ${wanted ? 'with' : 'without'} 'replaces': ${orders} placed and counted`, async (t) => {
       const { payloads, counted, failure } = await order(t, {
         changes: { replaces: wanted },
         refusals: Array(5).fill(reply),
       })
-      assert.deepEqual([payloads.length, counted, failure.exitStatus], [2, 2, 69])
+      assert.deepEqual([payloads.length, counted, failure.exitStatus], [orders, orders, 69])
       assert.match(failure.message, /^the CA failed at the order of/)
     })
 }
 
-test('a lost answer, then a refusal of what the lost one had: a third order, and two that count', async (t) => {
-  const taken = { ...problem('alreadyReplaced', 'it has a replacement'), status: 409 }
-  const { payloads, isTaken, counted } = await order(t, { changes: { replaces }, refusals: ['reset', taken] })
-  assert.deepEqual(payloads, [{ ...both, replaces }, { ...both, replaces }, both])
-  assert.ok(isTaken)
-  assert.equal(counted, 2)
+test('a lost answer is left to the next run, and counted', async (t) => {
+  const { payloads, counted, failure } = await order(t, { changes: { replaces }, refusals: ['reset', 'reset'] })
+  assert.deepEqual([payloads.length, counted, failure.exitStatus], [1, 1, 69])
 })
 
-test('a lost answer, a refusal, and a 500 to what is then ordered: one repetition for the whole run', async (t) => {
-  const taken = { ...problem('alreadyReplaced', 'it has a replacement'), status: 409 }
-  const { payloads, counted } = await order(t, {
-    changes: { replaces },
-    refusals: ['reset', taken, page(500), page(500)],
-  })
-  assert.deepEqual([payloads.length, counted], [3, 2])
+test('a 503 was looked at by nobody: repeated as it is, and counted once, or not at all where it stays', async (t) => {
+  const away = { ...problem('serverInternal', 'come back'), status: 503 }
+  const one = await order(t, { changes: { replaces }, refusals: [away] })
+  assert.deepEqual(
+    [one.payloads, one.counted],
+    [
+      [
+        { ...both, replaces },
+        { ...both, replaces },
+      ],
+      1,
+    ],
+  )
+  const all = await order(t, { changes: { replaces }, refusals: Array(9).fill(away) })
+  assert.deepEqual([all.payloads.length, all.counted, all.failure.exitStatus], [4, 0, 69])
 })
 
 test('where no second order may be placed, the failure of the first is what is told', async (t) => {

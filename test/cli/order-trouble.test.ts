@@ -41,7 +41,9 @@ const refusals: readonly (readonly [string, Fault, placed: number, counted: numb
     3,
     true,
   ],
-  ['the first order, an answer that is lost', { do: 'drop', when: 'after', times: 1 }, 3, 3, true],
+  ['the first order, an answer that is lost', { do: 'drop', when: 'after', times: 1 }, 2, 2, false],
+  ['the first order, 503', { do: 'answer', status: 503, times: 1 }, 2, 2, true],
+  ['every order, 503', { do: 'answer', status: 503 }, 1, 1, false],
   ['every order, 504 when it was placed', { do: 'answer', status: 504, headers: page, when: 'after' }, 3, 3, false],
 ]
 
