@@ -178,7 +178,10 @@ export async function changeKey(
     takeNewKey(req.account)
   } catch (e) {
     // The change may have been made and its answer lost, also where a repetition was refused: the old key is none then.
-    if ((await outcome(client, req)) !== 'new') throw e
+    const found = await outcome(client, req)
+    // It would be refused each time; should the CA have it all the same, it is found where it is put.
+    if (found === 'unclear' && isRefusal(e)) setNewKeyAside(req.account)
+    if (found !== 'new') throw e
   }
   client.useAccount(newKeyPem, url)
 }

@@ -57,6 +57,7 @@ export async function planJobs(jobs: readonly Job[], options: PlanOptions, conte
       if (fault) throw fault
       const judgement = judge(job, roots, host, options.atOnce)
       const { decision, standing } = judgement
+      warnOfUnrevoked(job, context)
       planned.push({
         ...report(job, roots.state, decision, job.lock.home, standing.server),
         engine: job.engine.kind,
@@ -70,7 +71,6 @@ export async function planJobs(jobs: readonly Job[], options: PlanOptions, conte
         ),
         failures: plannedFailures(judgement, host.now()),
       })
-      warnOfUnrevoked(job, context)
     } catch (e) {
       if (!(e instanceof NixacmeError)) throw e
       fail(job.cert, e)
@@ -98,9 +98,10 @@ export async function planJobs(jobs: readonly Job[], options: PlanOptions, conte
 function warnOfUnrevoked(job: Job, { host, log, roots }: Context): void {
   const { own, compromised } = unfinishedRevocations(pathsOf(roots, job), host.now())
   const about = log.about(job.cert)
-  for (const { chain, reason } of own)
+  for (const { chain, reason, path } of own)
     about.warning(`certificate ${serialOf(chain)} is still to be revoked (${reason})`, [
       `go on with it: ${sameCommand(job.cert, reason)}`,
+      `or forget it: rm '${path}'`,
     ])
   if (compromised.length > 0)
     about.warning('its compromise is not finished', [`go on with it: nixacme compromise ${job.cert} --yes`])

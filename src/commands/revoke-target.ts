@@ -10,7 +10,7 @@ import { quarantinedKey, toRevoke } from '../renewal/condemn.ts'
 import { isRevoked } from '../renewal/condemned.ts'
 import { readInstalled } from '../renewal/installed.ts'
 import { type CertificateOnDisk, readAllOnDisk } from '../renewal/on-disk.ts'
-import { type RevocationNote, revocationNotes } from '../renewal/revocation-notes.ts'
+import { type FoundNote, type RevocationNote, revocationNotes } from '../renewal/revocation-notes.ts'
 import { serialOf } from './revocation.ts'
 
 export interface Wanted {
@@ -31,7 +31,7 @@ export const isSameCertificate = (a: string, b: string): boolean =>
 
 /** What is still to be revoked, by the notes of `revoke`, and by those of `compromise`. */
 interface Unfinished {
-  readonly own: readonly RevocationNote[]
+  readonly own: readonly FoundNote[]
   readonly compromised: readonly RevocationNote[]
 }
 

@@ -21,6 +21,7 @@ export interface RevocationNote {
 
 export interface FoundNote extends RevocationNote {
   readonly facts: LeafFacts
+  readonly path: string
 }
 
 const suffix = '.revoke'
@@ -82,7 +83,7 @@ function readNote(path: string): FoundNote[] {
     const [, name = '', directoryUrl = ''] = /^reason: (\w+)\ndirectory: (\S*)\n/.exec(text) ?? []
     const { facts } = readLeaf(chain)
     if (isReason(name) && (directoryUrl === '' || URL.canParse(directoryUrl)))
-      return [{ chain, directoryUrl, reason: name, facts }]
+      return [{ chain, directoryUrl, reason: name, facts, path }]
   } catch (e) {
     throw readError(path, e, hints(path))
   }

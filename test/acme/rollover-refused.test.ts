@@ -59,6 +59,18 @@ for (const [what, fault] of [
     assert.equal((await fetchAccount(bench.work)).url, url)
   })
 
+test('a kept key that the CA refuses is set aside, and the next change makes another one', async (t) => {
+  const scene = await cutShort(t, false)
+  const { ca, bench, oldKey, offered } = scene
+  ca.fault('newAccount', bindingFirst)
+  const end = ca.fault('keyChange', { do: 'problem', type: 'badPublicKey', status: 400 })
+  assert.equal((await failureOf(rollOverKey(bench.work))).exitStatus, 76)
+  assert.deepEqual([...keys(scene), bench.text(`${bench.work.account.key}.unused`)], [oldKey, undefined, offered])
+  end()
+  await rollOverKey(bench.work)
+  assert.ok(![oldKey, offered].includes(keys(scene)[0] ?? ''))
+})
+
 test('newAccount is out of order: on with the old key where the CA takes it, else both stay', async (t) => {
   for (const hasReached of [false, true]) {
     const scene = await cutShort(t, hasReached)
