@@ -7,6 +7,7 @@ import { type Answer, Nonsense, nonsense, problemOf } from './answer.ts'
 import type { AcmeClient } from './client.ts'
 import { AcmeProblem, problemType, problemWords } from './problem.ts'
 import type { Diary } from './request.ts'
+import type { Lost } from './resume.ts'
 import { type Order, readOrder } from './types.ts'
 
 export interface OrderTerms {
@@ -23,8 +24,8 @@ export interface OrderTerms {
 interface Circumstances {
   /** What a refusal refuses: `the order of 'example.com'`. */
   readonly about: string
-  /** It is in place of an earlier run's, which the CA has lost. */
-  readonly again: boolean
+  /** It is in place of an earlier run's, which the CA has lost: what it answered. */
+  readonly lost: Lost | undefined
   readonly diary: Pick<Diary, 'ordering' | 'notOrdered'>
   readonly log: Log
 }
@@ -47,7 +48,7 @@ export async function newOrder(client: AcmeClient, terms: OrderTerms, at: Circum
   const { newOrder: url, renewalInfo } = await client.directory()
   // Without a nonce nothing gets as far as an order.
   await client.prepare()
-  at.diary.ordering(at.again ? 'again' : undefined)
+  count(at)
   const attempt = new Attempt(renewalInfo === undefined ? { ...terms, replaces: undefined } : terms, at)
   for (;;) {
     try {
@@ -60,20 +61,37 @@ export async function newOrder(client: AcmeClient, terms: OrderTerms, at: Circum
       if (reply.location === undefined) throw nonsense(url, 'an order without a Location')
       return { order: reply.body, url: reply.location }
     } catch (e) {
-      if (!isRefusal(e)) throw e
+      if (!isNotPlaced(e)) throw e
       at.diary.notOrdered()
       if (!attempt.drop(e)) throw e
     }
   }
 }
 
-/** Whatever the body says: what the CA, or who stands before it, refused by such a status was not placed. */
-const isNotPlaced = (status = 0): boolean => (status >= 400 && status < 500) || status === unavailable
+function count({ diary, lost }: Circumstances): void {
+  try {
+    diary.ordering(lost && 'again')
+  } catch (e) {
+    // Where no new order may be placed, what the CA does to the earlier one is what is to be told.
+    throw lost && isLater(e) ? lost.failure : e
+  }
+}
+
+const isLater = (e: unknown): boolean => e instanceof NixacmeError && e.kind === 'later'
+
 /** Nobody has looked at the request (RFC 9110 §15.6.4): it may be repeated. */
 const unavailable = 503
 
-const isRefusal = (e: unknown): e is AcmeProblem | Nonsense =>
-  (e instanceof AcmeProblem || e instanceof Nonsense) && isNotPlaced(e.status)
+/**
+ * What was not placed for certain: whatever the body says, what the CA or who stands before it refused by its status; and
+ * what the CA itself says that it failed at.
+ */
+function isNotPlaced(e: unknown): e is AcmeProblem | Nonsense {
+  if (!(e instanceof AcmeProblem || e instanceof Nonsense)) return false
+  const { status = 0 } = e
+  const isOwnWord = e instanceof AcmeProblem && status === 500 && e.type !== 'about:blank'
+  return (status >= 400 && status < 500) || status === unavailable || isOwnWord
+}
 
 /** What is still asked for, while one order is tried to be placed. */
 class Attempt {
@@ -95,14 +113,17 @@ class Attempt {
    */
   repeated(answer: Answer | undefined): object | undefined {
     if (answer?.status === unavailable) return this.payload
-    if (!answer || this.#terms.replaces === undefined || !this.#mayOrderAgain()) return undefined
-    this.#without('replaces', problemOf(answer, this.#at.about))
+    if (!answer || this.#terms.replaces === undefined) return undefined
+    const problem = problemOf(answer, this.#at.about)
+    if (isNotPlaced(problem)) this.#at.diary.notOrdered()
+    if (!this.#mayOrderAgain()) return undefined
+    this.#without('replaces', problem)
     return this.payload
   }
 
   /** True where the refused order can be placed without something. */
   drop(refusal: AcmeProblem | Nonsense): boolean {
-    const wish = refusal.status === unavailable ? undefined : wishToDrop(refusal, this.#terms)
+    const wish = (refusal.status ?? 0) < 500 ? wishToDrop(refusal, this.#terms) : undefined
     if (wish === undefined || !this.#mayOrderAgain()) return false
     this.#without(wish, refusal)
     return true
@@ -119,7 +140,7 @@ class Attempt {
       this.#at.diary.ordering('again')
       return true
     } catch (e) {
-      if (e instanceof NixacmeError && e.kind === 'later') return false
+      if (isLater(e)) return false
       throw e
     }
   }

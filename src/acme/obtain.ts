@@ -4,7 +4,7 @@ import type { AcmeClient } from './client.ts'
 import { newOrder } from './new-order.ts'
 import { OrderInProgress, orderOf } from './order.ts'
 import { endsOrder, OrderRecord } from './pending-order.ts'
-import { fetchIssued, forgetOrder, isOfOldKey, type Obtained, takeUp, type Wanted } from './resume.ts'
+import { fetchIssued, forgetOrder, isOfOldKey, type Lost, type Obtained, takeUp, type Wanted } from './resume.ts'
 
 /**
  * Goes on where the account's key was changed meanwhile: the order stays the account's. Throws AcmeProblem when the CA
@@ -14,7 +14,7 @@ export async function obtainCertificate(client: AcmeClient, wanted: Wanted): Pro
   for (;;) {
     try {
       const taken = await takeUp(client, wanted)
-      return typeof taken === 'object' ? taken : await order(client, wanted, taken === 'lost')
+      return taken && !('failure' in taken) ? taken : await order(client, wanted, taken)
     } catch (e) {
       if (!(await isOfOldKey(e, wanted))) throw giveUp(e, wanted)
     }
@@ -26,12 +26,12 @@ function giveUp(e: unknown, { file, log }: Wanted): unknown {
   return e
 }
 
-async function order(client: AcmeClient, wanted: Wanted, again: boolean): Promise<Obtained> {
+async function order(client: AcmeClient, wanted: Wanted, lost: Lost | undefined): Promise<Obtained> {
   const { names, log, identity, file, solvers } = wanted
   await solvers.verify(identity.accountUrl)
   log.info(`ordering a certificate for ${names.map((name) => `'${name}'`).join(', ')} from '${client.host}'`)
   log.progress('ordering')
-  const { order: body, url: orderUrl } = await newOrder(client, wanted, { about: orderOf(names), again, ...wanted })
+  const { order: body, url: orderUrl } = await newOrder(client, wanted, { about: orderOf(names), lost, ...wanted })
   const { expires } = body
   const placedAt = wanted.now()
   const record = new OrderRecord(file, { ...identity, orderUrl, placedAt, expires, keyPem: undefined })

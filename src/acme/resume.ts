@@ -51,12 +51,17 @@ export interface Obtained {
 /** Why an order cannot be gone on with: a new one is to be placed. */
 class Outdated extends Error {}
 
+/** An order that the CA has lost, and what it answers. */
+export interface Lost {
+  readonly failure: unknown
+}
+
 /**
  * The certificate of the order that an earlier run left. Undefined, and nothing is left, when there is none or nothing can
- * come of it any more; `lost` when the CA only fails at it: it stays until a new one is placed. Throws as the work on a new
+ * come of it any more; `failure` when the CA only fails at it: it stays until a new one is placed. Throws as the work on a new
  * order does.
  */
-export async function takeUp(client: AcmeClient, wanted: Wanted): Promise<Obtained | 'lost' | undefined> {
+export async function takeUp(client: AcmeClient, wanted: Wanted): Promise<Obtained | Lost | undefined> {
   const left = readPendingOrder(wanted.file, wanted.plainHttp)
   if (!left) return undefined
   if ('flaw' in left) return letGo(`'${wanted.file.path}' cannot be used: ${left.flaw}`, wanted)
@@ -70,7 +75,7 @@ export async function takeUp(client: AcmeClient, wanted: Wanted): Promise<Obtain
       return (await isOfOldKey(e.cause, wanted)) ? takeUp(client, wanted) : letGo(e.message, wanted)
     if (!(await isStuck(client, record, e, wanted))) throw e
     wanted.log.info(`the CA has only failed at ${when(left)} for more than an hour (${messageOf(e)}), ordering anew`)
-    return 'lost'
+    return { failure: e }
   }
 }
 

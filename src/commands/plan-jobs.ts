@@ -96,15 +96,21 @@ export async function planJobs(jobs: readonly Job[], options: PlanOptions, conte
 
 /** No run does it by itself: it is for who has asked for it. */
 function warnOfUnrevoked(job: Job, { host, log, roots }: Context): void {
-  const { own, compromised } = unfinishedRevocations(pathsOf(roots, job), host.now())
   const about = log.about(job.cert)
-  for (const { chain, reason, path } of own)
-    about.warning(`certificate ${serialOf(chain)} is still to be revoked (${reason})`, [
-      `go on with it: ${sameCommand(job.cert, reason)}`,
-      `or forget it: rm '${path}'`,
-    ])
-  if (compromised.length > 0)
-    about.warning('its compromise is not finished', [`go on with it: nixacme compromise ${job.cert} --yes`])
+  try {
+    const { own, compromised } = unfinishedRevocations(pathsOf(roots, job), host.now())
+    for (const { chain, reason, path } of own)
+      about.warning(`certificate ${serialOf(chain)} is still to be revoked (${reason})`, [
+        `go on with it: ${sameCommand(job.cert, reason)}`,
+        `or forget it: rm '${path}'`,
+      ])
+    if (compromised.length > 0)
+      about.warning('its compromise is not finished', [`go on with it: nixacme compromise ${job.cert} --yes`])
+  } catch (e) {
+    // It is nothing that a renewal reads.
+    if (!(e instanceof NixacmeError)) throw e
+    about.warning(e.message, e.hints)
+  }
 }
 
 type PlannedProfile = Pick<Planned, 'profile' | 'profileReason'>

@@ -98,6 +98,8 @@ export function trySlot(path: string): Slot | undefined {
   const taken = take(path, O_RDWR | O_CREAT)
   if (!taken) return undefined
   const { fd } = taken
+  // Of one that was killed.
+  if (fs.fstatSync(fd).size > 0) note(fd, '')
   let isTold = false
   return {
     path,

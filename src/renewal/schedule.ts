@@ -190,6 +190,9 @@ export function isDefinite({ kind, count, last, retryAfter }: Failure): boolean 
   }
 }
 
+/** Milliseconds: a CA that could not be reached and, for its orders' sake, is not asked for longer is as good as away, too. */
+const longAbsence = day
+
 export interface Turn {
   /** The CA to ask, by its place in the order. */
   readonly server: number
@@ -208,7 +211,8 @@ export function turnOf(cas: readonly Known[], wish: Wish, now: Date): Turn {
     if (!held) return { server, heldBack: undefined }
     if (!first || (first.heldBack && held.until < first.heldBack.until)) first = { server, heldBack: held }
     const failure = standingFailure(known.memory, wish.config, now)
-    if (!failure || !isDefinite(failure)) break
+    const isAway = failure?.kind === 'network' && held.until.getTime() - now.getTime() > longAbsence
+    if (!failure || !(isAway || isDefinite(failure))) break
   }
   return first ?? { server: 0, heldBack: undefined }
 }

@@ -38,7 +38,7 @@ const refusals: readonly (readonly [string, Fault, placed: number, counted: numb
     'replaces, 500 and a problem',
     { do: 'problem', type: 'serverInternal', status: 500, detail: 'Error creating new order', having: 'replaces' },
     2,
-    3,
+    2,
     true,
   ],
   ['the first order, an answer that is lost', { do: 'drop', when: 'after', times: 1 }, 2, 2, false],

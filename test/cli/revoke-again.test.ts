@@ -49,7 +49,10 @@ for (const [reason, code] of [
       new RegExp(`hint: the same command goes on .*: nixacme revoke example\\.com${option} --yes`),
     )
     const planned = await world.nixacme(['plan'])
-    assert.match(planned.stderr, new RegExp(`${serial(old)} is still to be revoked \\(${reason}\\)[^]*or forget it: rm '`))
+    assert.match(
+      planned.stderr,
+      new RegExp(`${serial(old)} is still to be revoked \\(${reason}\\)[^]*or forget it: rm '`),
+    )
 
     const again = await revoke(world, '--reason', reason)
     assert.equal(again.status, 0, again.stderr)

@@ -66,11 +66,16 @@ test('the lock file tells the holder while it is held, and nobody else can read 
   assert.ok(fs.existsSync(path), 'the file stays: a deleted one would exclude nobody')
 })
 
-test('a slot that is held for a moment says nothing: its file is not touched', (t) => {
+test('a slot that is held for a moment says nothing: its file is not written, but for what a killed holder left', (t) => {
   const path = slotIn(t)
-  fs.writeFileSync(path, 'as it was')
   trySlot(path)?.release()
-  assert.equal(fs.readFileSync(path, 'utf8'), 'as it was')
+  fs.utimesSync(path, 1, 1)
+  trySlot(path)?.release()
+  assert.equal(fs.statSync(path).mtimeMs, 1000)
+  fs.writeFileSync(path, 'killed.example 1 2026-01-01T00:00:00.000Z')
+  const held = trySlot(path)
+  assert.equal(fs.readFileSync(path, 'utf8'), '')
+  held?.release()
 })
 
 test('what a killed holder left is written over, a longer text too', (t) => {

@@ -18,6 +18,7 @@ const badDays: readonly (readonly [from: number, to: number, kind: RequestKind, 
   [210, 228, 'newOrder', { do: 'problem', type: 'rateLimited', status: 429, retryAfter: 10 * 3600 }],
   [320, 345, 'finalize', { do: 'drop', when: 'after' }],
   [425, 440, 'certificate', { do: 'problem', type: 'malformed', status: 404, retryAfter: 0, skip: 0 }],
+  [585, 600, 'newOrder', { do: 'problem', type: 'serverInternal', status: 500 }],
 ]
 
 test('a month of two certificates of the same names, at a CA that has bad days', async (t) => {

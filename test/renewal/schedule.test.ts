@@ -193,6 +193,15 @@ for (const [kind, change, isNextAsked] of definite)
     assert.equal(turn.heldBack === undefined, isNextAsked)
   })
 
+test('the next CA is asked where the first could not be reached and its orders are used up for days', () => {
+  const orders = ordersAt(0, 0, 0, 0, 0)
+  const turn = (kind: FailureKind, placed = orders) =>
+    turnOf([memory({ failure: failure({ kind, count: 3 }), orders: placed }), emptyMemory].map(known), wish(), now)
+  assert.equal(turn('network').server, 1)
+  assert.equal(turn('network', orders.slice(1)).server, 0)
+  for (const kind of ['validation', 'local'] as const) assert.equal(turn(kind).server, 0)
+})
+
 test('the first CA is asked again as soon as it may be', () => {
   assert.equal(turnAfter({ kind: 'refused', retryAt: now }).server, 0)
 })
