@@ -35,6 +35,10 @@ const placeholder = 'noemail@example.com'
 /** Curves that JWS has algorithms for (RFC 7518 §3.1). */
 const curves = ['prime256v1', 'secp384r1', 'secp521r1']
 
+/** The stored URL, where it can be used. */
+export const usableUrl = ({ url }: Pick<StoredAccount, 'url'>): string | undefined =>
+  url === 'unusable' ? undefined : url
+
 /** The key that a change is under way to. */
 export const newKeyPath = ({ key }: AccountFiles): string => `${key}.new`
 

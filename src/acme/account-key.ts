@@ -15,6 +15,7 @@ import {
   takeNewKey,
   takeUnusedKey,
   unusedKey,
+  usableUrl,
   writeNewKey,
 } from './account-files.ts'
 import { Nonsense } from './answer.ts'
@@ -81,8 +82,6 @@ const isAnswer = (e: unknown): e is AcmeProblem | Nonsense =>
 /** Neither silence nor a fault of the CA: asked again it would say the same. */
 const isRefusal = (e: unknown): boolean => isAnswer(e) && (e.status ?? 0) < 500
 
-const urlOf = ({ url }: StoredAccount): string | undefined => (url === 'unusable' ? undefined : url)
-
 /**
  * Which key the CA has. What it answers to the search by the new one may be no answer to that: then the old one is it as
  * long as the account can be asked for with that, though a change may be made late (`unclear`, and why); else the new one,
@@ -97,7 +96,7 @@ async function findOut(
     return { outcome: (await accountOfKey(client, newKeyPem)) ? 'new' : 'old' }
   } catch (e) {
     if (!isAnswer(e)) throw e
-    const url = urlOf(stored)
+    const url = usableUrl(stored)
     const unclear = { outcome: 'unclear', why: e.message } as const
     if (url !== undefined && stored.keyPem !== undefined && (await isTaken(client, stored.keyPem, url))) return unclear
     // What is out of order may be asked later.
@@ -134,7 +133,7 @@ export async function finishKeyChange(
     log.notice('the change of the account key, begun earlier, is finished: the CA has the new key')
     return 'new'
   }
-  if (keyPem !== undefined && !(await isKnown(client, keyPem, urlOf(stored))))
+  if (keyPem !== undefined && !(await isKnown(client, keyPem, usableUrl(stored))))
     log.warning('the CA knows neither the account key nor the one that was to replace it, going on with the old one')
   const aside = setNewKeyAside(account)
   log.info(`the change of the account key, begun earlier, did not reach the CA: the new key is kept as '${aside}'`)
@@ -149,7 +148,7 @@ export async function finishKeyChange(
 export async function takeLateKey(client: AcmeClient, { account, plainHttp, log }: KeyRequest): Promise<boolean> {
   const keyPem = unusedKey(account)
   if (keyPem === undefined) return false
-  if (!(await isKnown(client, keyPem, urlOf(readAccount(account, plainHttp))))) return false
+  if (!(await isKnown(client, keyPem, usableUrl(readAccount(account, plainHttp))))) return false
   takeUnusedKey(account)
   log.notice('the CA has made the change of the account key that seemed not to have reached it: the new key is in use')
   return true

@@ -5,7 +5,7 @@ import { checkSet } from '../certificate/verify.ts'
 import { NixacmeError, type Refusal } from '../errors.ts'
 import { chooseProfile, profileWords } from '../job/profile.ts'
 import { openAccount, reopenAccount, reopenChanged } from './account.ts'
-import { readAccount } from './account-files.ts'
+import { readAccount, usableUrl } from './account-files.ts'
 import { preferredChain } from './chains.ts'
 import { openSolvers } from './challenges/open.ts'
 import type { Solvers } from './challenges/solvers.ts'
@@ -101,12 +101,12 @@ function warnOfIssuers({ challenges, log }: IssueRequest, { caaIdentities }: Dir
 
 async function rehearse(client: AcmeClient, solvers: Solvers, req: IssueRequest): Promise<undefined> {
   const { account, plainHttp, log } = req
-  const { url } = readAccount(account, plainHttp)
+  const url = usableUrl(readAccount(account, plainHttp))
   const directory = await client.directory()
   const { termsOfService } = directory
   profileFor(directory, req)
   warnOfIssuers(req, directory)
-  if (url !== undefined && url !== 'unusable') await solvers.verify(url)
+  if (url !== undefined) await solvers.verify(url)
   const terms =
     termsOfService === undefined ? 'no terms of service' : `terms of service at '${termsOfService.slice(0, 200)}'`
   log.info(

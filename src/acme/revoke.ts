@@ -5,7 +5,7 @@ import { type RevocationReason, revocationReasons } from '../certificate/reason.
 import { NixacmeError } from '../errors.ts'
 import type { Host } from '../host.ts'
 import { type AccountAccess, reopenChanged } from './account.ts'
-import { readAccount } from './account-files.ts'
+import { readAccount, usableUrl } from './account-files.ts'
 import { isOfKey } from './account-key.ts'
 import { AcmeClient } from './client.ts'
 import { bound } from './pace.ts'
@@ -102,8 +102,10 @@ class Revocation {
     const { account, keyPem } = this.#req
     if (account === undefined) return undefined
     try {
-      const { keyPem, url, newKeyPem } = readAccount(account.account, account.plainHttp)
-      if (keyPem === undefined || url === undefined || url === 'unusable') return undefined
+      const stored = readAccount(account.account, account.plainHttp)
+      const { keyPem, newKeyPem } = stored
+      const url = usableUrl(stored)
+      if (keyPem === undefined || url === undefined) return undefined
       return { keyPem, url, isChanging: newKeyPem !== undefined }
     } catch (e) {
       if (keyPem === undefined) throw e

@@ -1,6 +1,7 @@
 // The account of a certificate at one of its CAs, for the network half, and who else uses it.
 import type { AccountWork } from '../acme/account-work.ts'
 import { type Job, type JobServer, pathsOf } from '../job/job.ts'
+import { accountFilesOf } from '../job/paths.ts'
 import { RunLocks } from '../renewal/run-locks.ts'
 import type { Context } from './context.ts'
 
@@ -14,7 +15,7 @@ export function accountWork(job: Job, server: JobServer, { host, log, roots }: C
     plainHttp: job.plainHttp,
     email: job.email,
     keyType: job.keyType,
-    account: { dir: paths.account, json: paths.accountJson, key: paths.accountKey },
+    account: accountFilesOf(paths),
     withAccountLock: (work) => locks.withAccount(paths.accountRoot, work),
     caCertificates: job.caCertificates,
     env: host.env,

@@ -1,4 +1,5 @@
 // The TXT records of a plan as text: where each will stand, and what somebody has to make by hand.
+import { provenName } from '../job/limits.ts'
 import { type ProofRecord, zoneLine } from '../job/proof-records.ts'
 import type { Paint } from '../log.ts'
 
@@ -14,7 +15,7 @@ export function recordsTable(records: readonly ProofRecord[], paint: Paint): str
 }
 
 const placeOf = ({ name, proves: [first = ''] }: ProofRecord): string =>
-  name ?? `_<label>._acme-challenge.${first.replace(/^\*\./, '')}`
+  name ?? `_<label>._acme-challenge.${provenName(first)}`
 
 function howMade({ name, value, provider }: ProofRecord): string {
   if (provider !== null)

@@ -1,13 +1,14 @@
 // The work of `dns test`, as the user who does that of renewals: the same steps, with made-up challenges and without a CA.
 // Records that stand there for good are only looked at.
 import { randomBytes } from 'node:crypto'
-import { readAccount } from '../acme/account-files.ts'
+import { readAccount, usableUrl } from '../acme/account-files.ts'
 import { openSolvers } from '../acme/challenges/open.ts'
 import { openTransport } from '../acme/transport.ts'
 import type { ChallengeGroup } from '../config/config.ts'
 import { NixacmeError } from '../errors.ts'
 import { type Job, pathsOf } from '../job/job.ts'
-import type { Roots } from '../job/paths.ts'
+import { provenName } from '../job/limits.ts'
+import { accountFilesOf, type Roots } from '../job/paths.ts'
 import { secretReader } from '../job/variables.ts'
 import { withCertificateLock } from './certificate-lock.ts'
 import { challengeRequest } from './challenge-request.ts'
@@ -69,9 +70,8 @@ export async function testDns(
 /** Of all CAs of the job at which one is registered: whichever of them is asked, its record must do. */
 function accountsOf(job: Job, roots: Roots): readonly string[] {
   const urls = job.servers.flatMap((server) => {
-    const { account: dir, accountJson: json, accountKey: key } = pathsOf(roots, job, server)
-    const { url } = readAccount({ dir, json, key }, job.plainHttp)
-    return url === undefined || url === 'unusable' ? [] : [url]
+    const files = accountFilesOf(pathsOf(roots, job, server))
+    return usableUrl(readAccount(files, job.plainHttp)) ?? []
   })
   return [...new Set(urls)]
 }
@@ -86,6 +86,5 @@ function trials({ challenge, names }: ChallengeGroup, accounts: readonly string[
 /** A challenge that no CA has given: `*.example.com` is proven at `example.com`. */
 function madeUp(name: string) {
   const token = randomBytes(32).toString('base64url')
-  const isWildcard = name.startsWith('*.')
-  return { name: isWildcard ? name.slice(2) : name, isWildcard, token, keyAuthorization: `${token}.test` }
+  return { name: provenName(name), isWildcard: name.startsWith('*.'), token, keyAuthorization: `${token}.test` }
 }

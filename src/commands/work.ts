@@ -5,6 +5,7 @@ import type { IssueRequest, PresentCertificate } from '../acme/request.ts'
 import { messageOf, NixacmeError } from '../errors.ts'
 import { keyName } from '../job/identity.ts'
 import type { Job } from '../job/job.ts'
+import { accountFilesOf } from '../job/paths.ts'
 import { type Secrets, secretReader } from '../job/variables.ts'
 import { logError } from '../log.ts'
 import { refuseCompromised } from '../renewal/condemned.ts'
@@ -96,7 +97,7 @@ async function renewOne(
         order: { path: paths.pendingOrder, uid: host.identity.uid, gid: owner.gid },
         present: presentCertificate(state),
         certificateKeys: [paths.key, ...(job.csr ? [job.csr.key] : [])],
-        account: { dir: paths.account, json: paths.accountJson, key: paths.accountKey },
+        account: accountFilesOf(paths),
         withAccountLock,
         caCertificates: job.caCertificates,
         deadlineSeconds: job.orderTimeout,

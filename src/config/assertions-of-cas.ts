@@ -48,18 +48,20 @@ export function assertPlainHttp(cert: Candidate, findings: Findings): void {
   })
 }
 
-const namesOf = ({ name, options }: Candidate): string[] =>
-  identifiers([options.domain ?? name, ...options.extraDomainNames])
+/** What is asked for, in the words of CAs. */
+function wanted({ name, options }: Candidate) {
+  const names = identifiers([options.domain ?? name, ...options.extraDomainNames])
+  return { names, hasAddresses: names.some((one) => isIP(one) !== 0), profiles: [options.profile ?? []].flat() }
+}
 
 /** What a CA whose rules are known would refuse is told before anything is ordered. */
 export function assertWithinCa(cert: Candidate, findings: Findings): void {
   const { options } = cert
   if (!areSound(cert, 'server', 'servers', 'domain', 'extraDomainNames', 'profile')) return
-  const names = namesOf(cert)
+  const { names, ...rest } = wanted(cert)
   const order = {
+    ...rest,
     names: names.length,
-    hasAddresses: names.some((name) => isIP(name) !== 0),
-    profiles: [options.profile ?? []].flat(),
     mustStaple: options.ocspMustStaple && areSound(cert, 'ocspMustStaple'),
     notAfter: options.notAfter !== null && areSound(cert, 'notAfter'),
   }
@@ -76,8 +78,8 @@ export function warnOfTwins(certs: readonly Candidate[], findings: Findings): vo
   const counts = new Map<string, number>()
   for (const cert of certs) {
     if (!areSound(cert, 'server', 'servers', 'domain', 'extraDomainNames', 'profile')) continue
-    const names = namesOf(cert)
-    const isShort = [cert.options.profile ?? []].flat()[0] === 'shortlived' || names.some((name) => isIP(name) !== 0)
+    const { names, hasAddresses, profiles } = wanted(cert)
+    const isShort = hasAddresses || profiles[0] === 'shortlived'
     for (const ca of new Set(directoriesOf(cert.options).map(nameOf))) {
       const set = `${ca} ${nameSet(names)}`
       const count = (counts.get(set) ?? 0) + 1

@@ -100,6 +100,13 @@ export function certPaths(roots: Roots, n: PathNames): CertPaths {
   }
 }
 
+/** The files of the account with one CA: its folder, `account.json` and key. */
+export const accountFilesOf = ({ account, accountJson, accountKey }: CertPaths) => ({
+  dir: account,
+  json: accountJson,
+  key: accountKey,
+})
+
 /** lego's folder of a CA: host, and port where the URL names one, joined by an underscore. */
 const accountHost = (directoryUrl: string): string => new URL(directoryUrl).host.replaceAll(':', '_')
 

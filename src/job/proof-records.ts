@@ -1,6 +1,7 @@
 // The TXT records that prove names: where each stands, and what it says as far as that is known before an order. Pure.
 import { createHash } from 'node:crypto'
 import type { Challenge, ChallengeGroup } from '../config/config.ts'
+import { provenName, provenNames } from './limits.ts'
 
 const alphabet = 'abcdefghijklmnopqrstuvwxyz234567'
 /** Bytes that a label is made of, and bytes that one string of a TXT record has room for (RFC 1035 §3.3.14). */
@@ -17,15 +18,12 @@ function base32(bytes: Buffer): string {
 export const accountLabel = (accountUrl: string): string =>
   `_${base32(createHash('sha256').update(accountUrl).digest().subarray(0, labelBytes))}`
 
-/** Of a wildcard, the name that it is of. */
-export const bare = (name: string): string => name.replace(/^\*\./, '')
-
 /** Where the CA looks for the record of a name: for dns-01 (RFC 8555 §8.4), or below the label of an account. */
 export const challengeName = (name: string, label?: string): string =>
-  `${label === undefined ? '' : `${label}.`}_acme-challenge.${bare(name)}`
+  `${label === undefined ? '' : `${label}.`}_acme-challenge.${provenName(name)}`
 
 /** Where it looks for the standing record of a name (draft-ietf-acme-dns-persist §4). */
-export const persistName = (name: string): string => `_validation-persist.${bare(name)}`
+export const persistName = (name: string): string => `_validation-persist.${provenName(name)}`
 
 export interface PersistTerms {
   /** The CA's domain name, as A-labels. */
@@ -69,8 +67,8 @@ export interface Place {
 
 /** In the order of the names. */
 export const placesOf = (names: readonly string[]): Place[] =>
-  [...new Set(names.map(bare))].map((name) => {
-    const proves = names.filter((one) => bare(one) === name)
+  provenNames(names).map((name) => {
+    const proves = names.filter((one) => provenName(one) === name)
     return { name, proves, isWildcard: proves.some((one) => one !== name) }
   })
 

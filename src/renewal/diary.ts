@@ -46,9 +46,9 @@ export class Diary {
   }
 
   /**
-   * A new order is about to be placed, or one `again` in place of one that may be lost, which is not spread over the time
-   * that is left. Throws `later` (75) where that would be one too many (the run has begun for one that was
-   * under way), or `refused` (76) where its certificate could not be used either, and nobody asked for it.
+   * A new order is about to be placed, or one `again` in place of one that the CA failed at, which is not spread over the
+   * time that is left. Throws `later` (75) where that would be one too many (the run has begun for one that was under way),
+   * or `refused` (76) where its certificate could not be used either, and nobody asked for it.
    */
   ordering(again?: 'again'): void {
     const { wish, elsewhere, limits, now, atOnce } = this.#options

@@ -55,13 +55,12 @@ function flock(fd: number): boolean {
 }
 
 /** True when `path` still names the file that is open: a lock on a deleted file excludes nobody. */
-const isStill = (path: string, fd: number): boolean => {
+const isStill = (path: string, open: fs.BigIntStats): boolean => {
   const now = orAbsent(() => fs.statSync(path, { bigint: true }))
-  const open = fs.fstatSync(fd, { bigint: true })
   return now?.ino === open.ino && now.dev === open.dev
 }
 
-function take(path: string, flags: number): { fd: number } | undefined {
+function take(path: string, flags: number): { fd: number; isEmpty: boolean } | undefined {
   try {
     for (;;) {
       const fd = fs.openSync(path, flags | O_NOFOLLOW | O_NONBLOCK, 0o600)
@@ -70,7 +69,8 @@ function take(path: string, flags: number): { fd: number } | undefined {
           fs.closeSync(fd)
           return undefined
         }
-        if (isStill(path, fd)) return { fd }
+        const open = fs.fstatSync(fd, { bigint: true })
+        if (isStill(path, open)) return { fd, isEmpty: open.size === 0n }
       } catch (e) {
         fs.closeSync(fd)
         throw e
@@ -97,9 +97,9 @@ export interface Slot extends Held {
 export function trySlot(path: string): Slot | undefined {
   const taken = take(path, O_RDWR | O_CREAT)
   if (!taken) return undefined
-  const { fd } = taken
+  const { fd, isEmpty } = taken
   // Of one that was killed.
-  if (fs.fstatSync(fd).size > 0) note(fd, '')
+  if (!isEmpty) note(fd, '')
   let isTold = false
   return {
     path,

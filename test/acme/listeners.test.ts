@@ -6,7 +6,7 @@ import { existsSync, readdirSync, utimesSync, writeFileSync } from 'node:fs'
 import * as http from 'node:http'
 import { type AddressInfo, createServer, type Server } from 'node:net'
 import { join as under } from 'node:path'
-import { test } from 'node:test'
+import { type TestContext, test } from 'node:test'
 import { inheritedSockets } from '../../src/acme/challenges/inherited.ts'
 import { listenSolver } from '../../src/acme/challenges/listen.ts'
 import { ensure, hold, join, leave, openEarly, type Site } from '../../src/acme/challenges/listeners.ts'
@@ -97,12 +97,18 @@ test('one that root has opened early stays as long, and to the end of the proces
   assert.equal(await fetched({ port }, 'of-another-run'), 'status 404')
 })
 
-test('who relies on another run says so all the time, and listens itself when that run is killed', async (t) => {
+/** A site whose port another run has, which answers from the same folder. */
+async function besideAnother(t: TestContext) {
   const port = await freePort()
   const site = siteFor(temporaryDir(t), `127.0.0.1:${port}`)
-  const { answers, log } = site
-  const other = challengeServer('http', (name) => answers.find(name))
+  const other = challengeServer('http', (name) => site.answers.find(name))
   await listening(other.server, port)
+  return { port, site, other }
+}
+
+test('who relies on another run says so all the time, and listens itself when that run is killed', async (t) => {
+  const { port, site, other } = await besideAnother(t)
+  const { answers, log } = site
   const solver = listenSolver({
     ...{ kind: 'http', address: site.text, folder: under(answers.path('.'), '..'), inherited: [], now, signal, log },
   })
@@ -131,10 +137,7 @@ test('a signal ends that wait', async (t) => {
 })
 
 test('where another run answers from the same folder nothing is opened; when it has gone we listen', async (t) => {
-  const port = await freePort()
-  const site = siteFor(temporaryDir(t), `127.0.0.1:${port}`)
-  const other = challengeServer('http', (name) => site.answers.find(name))
-  await listening(other.server, port)
+  const { port, site, other } = await besideAnother(t)
   await join(site, signal)
   site.answers.put('token', 'mine')
   assert.equal(await fetched({ port }, 'token'), 'mine')
@@ -204,10 +207,7 @@ test('IPv4 and IPv6 at once, and IPv6 alone', async (t) => {
 })
 
 test('who has left while it was taking over listens no longer', async (t) => {
-  const port = await freePort()
-  const site = siteFor(temporaryDir(t), `127.0.0.1:${port}`)
-  const other = challengeServer('http', (name) => site.answers.find(name))
-  await listening(other.server, port)
+  const { port, site, other } = await besideAnother(t)
   await join(site, signal)
   await other.close()
   const taking = hold(site, [])

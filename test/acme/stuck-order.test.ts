@@ -1,7 +1,7 @@
 // An order that the CA has lost and only fails at: it is let go after an hour, and a new one placed; one of a CA that is
 // down as a whole is kept.
 import assert from 'node:assert/strict'
-import { test } from 'node:test'
+import { type TestContext, test } from 'node:test'
 import { issue } from '../../src/acme/issue.ts'
 import type { Fault } from '../ca/faults.ts'
 import type { RequestKind } from '../ca/routes.ts'
@@ -18,6 +18,13 @@ const stored = (s: Scene) => s.order() as { readonly failedAt?: string; readonly
 /** The first order, and nothing of any other, fails. */
 function lose(s: Scene, kind: RequestKind, fault: Fault): void {
   s.ca.fault(kind, { ...fault, times: 1 })
+}
+
+/** With an order that is left before it is finalised. */
+async function interrupted(t: TestContext): Promise<Scene> {
+  const s = await scene(t)
+  await s.interrupt('finalize')
+  return s
 }
 
 const losses: readonly (readonly [string, left: RequestKind, at: RequestKind, fault: Fault])[] = [
@@ -54,8 +61,7 @@ for (const [name, left, at, fault] of losses)
   })
 
 test('no answer at all for its URL; and a clock that was set back does not make the hour longer', async (t) => {
-  const s = await scene(t)
-  await s.interrupt('finalize')
+  const s = await interrupted(t)
   s.order({ failedAt: hoursAgo(-2) })
   s.ca.fault('order', { do: 'drop', when: 'before', times: 4 })
   await s.next()
@@ -63,8 +69,7 @@ test('no answer at all for its URL; and a clock that was set back does not make 
 })
 
 test('a CA that is down as a whole, or gives no nonces, lets no order be forgotten', async (t) => {
-  const s = await scene(t)
-  await s.interrupt('finalize')
+  const s = await interrupted(t)
   const { orderUrl } = stored(s)
   // The first nonce serves the question for the order; its answer brings none.
   for (const [kind, skip] of [
@@ -85,8 +90,7 @@ test('a CA that is down as a whole, or gives no nonces, lets no order be forgott
 })
 
 test('it stays where the CA fails at the new one, too: whichever it finds again first is gone on with', async (t) => {
-  const s = await scene(t)
-  await s.interrupt('finalize')
+  const s = await interrupted(t)
   const { orderUrl } = stored(s)
   s.order({ failedAt: hoursAgo(30) })
   s.ca.fault('order', broken)
@@ -99,8 +103,7 @@ test('it stays where the CA fails at the new one, too: whichever it finds again 
 })
 
 test('what the CA says of it meanwhile, be it a limit, begins the hour anew', async (t) => {
-  const s = await scene(t)
-  await s.interrupt('finalize')
+  const s = await interrupted(t)
   s.order({ failedAt: hoursAgo(2) })
   s.ca.fault('finalize', { do: 'problem', type: 'rateLimited', status: 429, times: 1 })
   assert.equal((await failureOf(issue(s.req))).kind, 'later')

@@ -1,7 +1,7 @@
 // The ways in which the names of one certificate are proven, as one: each name by its own, all of them side by side, and
 // whatever happens nothing stays behind, not even what an earlier run left that was killed.
 import { messageOf, NixacmeError, ProofError } from '../../errors.ts'
-import { bare } from '../../job/proof-records.ts'
+import { provenName } from '../../job/limits.ts'
 import type { Log } from '../../log.ts'
 import type { Ledger, Trace } from './ledger.ts'
 import type { ChallengeType, Presentation, Solver, StandingProof } from './solver.ts'
@@ -71,7 +71,7 @@ export class Solvers {
 
   /** What to look at when these names could not be validated. */
   hintsFor(names: readonly string[]): string[] {
-    const concerned = this.#groups.filter((group) => group.names.some((name) => names.includes(bare(name))))
+    const concerned = this.#groups.filter((group) => group.names.some((name) => names.includes(provenName(name))))
     return [...new Set(concerned.map(({ solver }) => solver.hint))]
   }
 
@@ -145,7 +145,7 @@ export class Solvers {
     const group = this.#groups.find(({ names }) => names.includes(wanted))
     if (group) return group.solver
     // Not every CA says of an authorization that it is a wildcard's.
-    const other = this.#groups.find(({ names }) => names.some((one) => bare(one) === name))
+    const other = this.#groups.find(({ names }) => names.some((one) => provenName(one) === name))
     if (other) return other.solver
     throw new NixacmeError('refused', `the CA wants '${name.slice(0, 100)}' proven, which was not ordered`)
   }
